@@ -1,0 +1,1 @@
+"""Facts about providers, models and prices. Pure: facts, no behaviour."""

@@ -1,0 +1,1 @@
+"""Commands. The topmost floor: parses arguments, prints answers, sets exit codes."""

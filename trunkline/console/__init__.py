@@ -1,0 +1,1 @@
+"""Pages for people. Calls what http calls; no private doors."""

@@ -1,0 +1,1 @@
+"""Sockets to calls: the hardened server, the inference routes, the admin API."""

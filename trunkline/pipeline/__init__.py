@@ -1,0 +1,1 @@
+"""The path of one call. It receives ports and never imports storage."""

@@ -1,0 +1,1 @@
+"""May this key make this call, and what did it use. Pure."""

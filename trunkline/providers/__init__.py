@@ -1,0 +1,1 @@
+"""The outside world: the only floor that opens connections to providers."""

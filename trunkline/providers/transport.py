@@ -1,0 +1,98 @@
+"""One method: a request in, a response with a byte stream out. The network, the sandbox and a test fake are equals."""
+
+from __future__ import annotations
+
+from typing import Annotated, Protocol
+
+import msgspec
+from msgspec import Meta
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Timers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The defaults of every route."""
+
+    connect_s: Annotated[float, Meta(gt=0, description="To connect to a provider, TLS included.")] = 5.0
+    first_byte_s: Annotated[
+        float, Meta(gt=0, description="To the first byte of a streamed answer; a whole answer has total_s alone.")
+    ] = 60.0
+    idle_s: Annotated[
+        float,
+        Meta(gt=0, description="The longest silence inside an answer; a provider's comments and pings count as life."),
+    ] = 120.0
+    total_s: Annotated[float, Meta(gt=0, description="From sending the request to the last byte of the answer.")] = (
+        600.0
+    )
+
+
+class TransportOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[transport]`: connections to providers."""
+
+    connections_per_origin: Annotated[
+        int, Meta(ge=1, description="The most connections open to one provider origin at a time.")
+    ] = 10_000
+    acquire_s: Annotated[float, Meta(gt=0, description="To wait for a free connection when all are in use.")] = 5.0
+    keep_alive_s: Annotated[float, Meta(gt=0, description="An unused connection is closed after this long.")] = 55.0
+    ca_file: Annotated[
+        str | None, Meta(description="PEM file of certificate authorities trusted besides the system's.")
+    ] = None
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a credential belongs: it is sent to this scheme, host and port and to no other."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class UpstreamRequest(msgspec.Struct, kw_only=True):
+    """`target` is path and query. `headers` are complete but for host, content-length and connection.
+
+    `streaming` says that the answer is read piece by piece, which starts the first-byte timer.
+    """
+
+    origin: Origin
+    method: bytes = b"POST"
+    target: bytes
+    headers: Headers
+    body: bytes = b""
+    timers: Timers
+    streaming: bool = False
+    proxy: bool = False
+
+
+class UpstreamResponse(Protocol):
+    """Header names come lower-cased. Exactly one of: read to the end, or `close`.
+
+    Every wait raises UpstreamTimeout, UpstreamFailed (the connection broke before a byte of the body) or StreamCut
+    (it broke in the body). After an error or `close`, the connection is gone or back in its pool; nothing leaks.
+    """
+
+    status: int
+    headers: Headers
+
+    async def chunk(self) -> bytes:
+        """All bytes that have arrived, joined; waits for at least one; b"" is the end of the body."""
+        ...
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body; more than `limit` bytes is UpstreamFailed."""
+        ...
+
+    def close(self) -> None:
+        """Give up: cancels upstream at once when the body has not ended. Harmless after the end, and twice."""
+        ...
+
+    def cancel(self, error: Exception) -> None:
+        """`close`, and a wait in progress raises `error` at once (the client went away)."""
+        ...
+
+
+class Transport(Protocol):
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Returns when status and headers are here. Cancelling the task that waits closes the connection."""
+        ...
+
+    async def close(self) -> None: ...

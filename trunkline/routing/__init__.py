@@ -1,0 +1,1 @@
+"""Decisions: which deployments serve a model, and which comes next. Pure: the present moment is an argument."""

@@ -1,0 +1,1 @@
+"""Fulfils the ports on a database. The only floor that knows SQL."""
