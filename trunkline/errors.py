@@ -110,7 +110,7 @@ class UpstreamError(TrunklineError):
 
 
 class UpstreamRefused(UpstreamError):
-    default_code = None
+    default_code = "provider_refused"
     retryable = False
 
 

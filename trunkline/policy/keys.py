@@ -17,6 +17,6 @@ class KeysOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     pepper: Annotated[
         str | None,
         Meta(
-            description="`file:PATH` or `env:NAME` of the secret that digests keys; made in the data directory if absent."
+            description="`file:PATH` or `env:NAME` of the secret that digests keys; default: `pepper` in the data directory."
         ),
     ] = None

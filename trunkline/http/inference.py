@@ -1,0 +1,1 @@
+"""The inference routes: one pure ASGI callable, no framework, no middleware."""
