@@ -1,1 +1,173 @@
-"""The inference routes: one pure ASGI callable, no framework, no middleware."""
+"""The inference routes: plain ASGI, no framework. What a caller sends becomes a call; what comes back is written out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from trunkline.errors import BodyTooLarge, ClientGone, TrunklineError
+from trunkline.http import carriers, problems
+from trunkline.http.asgi import Headers, Receive, Scope, Send
+from trunkline.http.body import read_json_body
+from trunkline.http.facts import FactHeaders
+from trunkline.ids import CallIds
+from trunkline.pipeline.call import Call, Pipeline
+
+STREAM_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+REQUEST_ID_LIMIT = 128
+TRACE_HEADERS = (b"traceparent", b"tracestate")
+UNREAD_LIMIT_BYTES = 65_536
+
+
+def request_id_of(named: Mapping[bytes, bytes], own: str) -> str:
+    """The caller's `x-request-id` when it is short and printable, else `own`."""
+    given = named.get(b"x-request-id")
+    if given and len(given) <= REQUEST_ID_LIMIT and given.isascii():
+        text = given.decode()
+        if text.isprintable():
+            return text
+    return own
+
+
+class HttpClient:
+    """Fulfils pipeline.call.Client for one request."""
+
+    __slots__ = (
+        "_body_read",
+        "_facts",
+        "_limit_bytes",
+        "_receive",
+        "_scope",
+        "_send",
+        "_task",
+        "call",
+        "gone",
+        "named",
+        "started",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, door: InferenceRoutes) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._facts = door.facts
+        self._limit_bytes = door.body_limit_bytes
+        self._body_read = False
+        self._task: asyncio.Task[Any] | None = None
+        self.named: dict[bytes, bytes] = dict(scope["headers"])
+        self.call: Call
+        self.gone = False
+        self.started = False
+
+    def watch(self) -> None:
+        """From now on the caller's leaving cancels this task. Our server's connection tells it; a bare ASGI one cannot."""
+        connection = self._scope.get("trunkline.connection")
+        if connection is not None:
+            self._task = asyncio.current_task()
+            connection.on_gone = self._left
+
+    def _left(self) -> None:
+        self.gone = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def unwatch(self) -> None:
+        connection = self._scope.get("trunkline.connection")
+        if connection is not None:
+            connection.on_gone = None
+
+    def credential(self) -> str:
+        scope = self._scope
+        return carriers.credential(scope["headers"], self.named, scope["query_string"])
+
+    async def body(self) -> bytes:
+        body = await read_json_body(self._receive, self.named, self._limit_bytes)
+        self._body_read = True
+        return body
+
+    async def start(self) -> None:
+        self.started = True
+        headers = [*STREAM_HEADERS, *self._facts.of(self.call)]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def write(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def answer(self, body: bytes) -> None:
+        """A whole answer, status 200."""
+        headers: Headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *self._facts.of(self.call),
+        ]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, error: TrunklineError) -> None:
+        """A status and an error body; or, in a stream that has begun, the error as its last event and no `[DONE]`."""
+        if self.started:
+            await self.write(problems.error_event(error))
+            await self.end()
+            return
+        anthropic = problems.speaks_anthropic(self._scope["path"], self.named)
+        problem = problems.problem(error, anthropic=anthropic, request_id=self.call.request_id)
+        headers = [*problem.headers, (b"content-length", b"%d" % len(problem.body)), *self._facts.of(self.call)]
+        if not self._body_read and (isinstance(error, BodyTooLarge) or self._much_unread()):
+            headers.append((b"connection", b"close"))
+        await self._send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": problem.body})
+
+    def _much_unread(self) -> bool:
+        """Reading a long body to its end only to throw it away would let anyone keep us busy."""
+        declared = self.named.get(b"content-length")
+        return b"transfer-encoding" in self.named or (declared is not None and int(declared) > UNREAD_LIMIT_BYTES)
+
+
+def trace_of(named: Mapping[bytes, bytes]) -> Headers:
+    return [(name, named[name]) for name in TRACE_HEADERS if name in named] if TRACE_HEADERS[0] in named else []
+
+
+class InferenceRoutes:
+    """One coroutine a protocol; http/door.py says which path is whose."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        facts: FactHeaders,
+        body_limit_bytes: int,
+        log_defect: Callable[[str, BaseException], None],
+    ) -> None:
+        self.facts = facts
+        self.body_limit_bytes = body_limit_bytes
+        self._pipeline = pipeline
+        self._call_ids = CallIds()
+        self._log_defect = log_defect
+
+    async def chat_completions(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = HttpClient(scope, receive, send, self)
+        call_id = self._call_ids.new()
+        call = client.call = Call(call_id, "openai_chat", request_id_of(client.named, call_id), trace_of(client.named))
+        client.watch()
+        try:
+            body = await self._pipeline.run(call, client)
+        except ClientGone:
+            return
+        except TrunklineError as error:
+            if error.__cause__ is not None and error.code == "internal_error":
+                self._log_defect(call.id, error.__cause__)
+            client.unwatch()
+            await client.refuse(error)
+            return
+        client.unwatch()
+        if body is None:
+            await client.end()
+        else:
+            await client.answer(body)

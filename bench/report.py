@@ -1,0 +1,58 @@
+"""What the bench's figures must be, and the table they are shown in."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+Figures = dict[str, float]
+
+BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
+
+
+class Gate(NamedTuple):
+    figure: str
+    most: float
+    words: str
+
+
+# CPU time, memory and failures are steady enough on a shared machine to gate on; latency and throughput are not.
+GATED = (
+    Gate("small_c16_cpu_us", 55, "CPU µs per call, key check and pass-through, 16 connections"),
+    Gate("big_c16_cpu_us", 180, "CPU µs per call, 100 KB body, 16 connections"),
+    Gate("burst_c16_cpu_us_per_chunk", 7, "CPU µs per chunk, stream without pauses"),
+    Gate("burst_c16_failed", 0, "failed streams of that burst"),
+    Gate("thousand_100ms_failed", 0, "failed of 1,000 concurrent streams, 100 ms between chunks"),
+    Gate("thousand_100ms_rss_growth_mb", 40, "MB of memory they add over idle"),
+    Gate("idle_rss_mb", 120, "MB of memory when idle"),
+)
+REPORTED = (
+    Gate("added_p50_us", 150, "added latency at 1 connection, p50, µs"),
+    Gate("thousand_100ms_ttfb_p50_ms", 100, "time to first byte of 1,000 concurrent streams, p50, ms"),
+    Gate("ready_s", 1.5, "seconds from start to ready"),
+)
+
+
+def failures(figures: Figures) -> list[str]:
+    """A line for every gate that was measured and missed."""
+    return [
+        f"{gate.words}: {figures[gate.figure]:g}, at most {gate.most:g}"
+        for gate in GATED
+        if gate.figure in figures and figures[gate.figure] > gate.most
+    ]
+
+
+def markdown(figures: Figures) -> str:
+    """Goals first, then every figure that was taken."""
+    lines = ["| what | measured | goal |", "|---|---|---|"]
+    for gate in (*GATED, *REPORTED):
+        if gate.figure in figures:
+            lines.append(f"| {gate.words} | {figures[gate.figure]:g} | <= {gate.most:g} |")
+    lines += ["", "| figure | value |", "|---|---|"]
+    lines += [f"| `{name}` | {value:g} |" for name, value in figures.items() if not name.startswith("warmup")]
+    return "\n".join(lines)
+
+
+def replaced(text: str, table: str) -> str:
+    """`text` with the table between its marks exchanged."""
+    return re.sub(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{table}\n{END}", text, flags=re.DOTALL)

@@ -1,0 +1,191 @@
+"""`make bench`: one gateway process on one core, the mock upstream and the load on the other.
+
+    python -m bench.run [--seconds 6] [--gate] [--only small,streams] [--write docs/performance.md]
+
+CPU microseconds a call (the process tree's own time, so other work on the machine hardly shows) and memory are the
+figures that count; throughput and latency stand beside them. `--gate` exits 1 when a gated figure is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import load, process
+from bench.report import Figures, failures, markdown, replaced
+
+CONFIG = """
+[server]
+port = {port}
+[discovery]
+local = false
+[log]
+level = "warning"
+[providers.mock]
+kind = "openai"
+base_url = "http://127.0.0.1:{upstream}/v1"
+api_key = "sk-upstream-bench"
+[models."gpt-4o-mini"]
+deployments = ["mock/gpt-4o-mini"]
+"""
+
+
+@dataclass
+class Bench:
+    port: int
+    folder: Path
+    gateway: subprocess.Popen[bytes]
+    headers: Path
+    bodies: dict[str, Path]
+    seconds: int
+    load_core: int
+    figures: Figures = field(default_factory=dict)
+
+    @property
+    def pids(self) -> list[int]:
+        return process.tree(self.gateway.pid)
+
+    def whole(self, name: str, body: str, connections: int) -> None:
+        pids = self.pids
+        before = process.cpu_us(pids)
+        seen = load.closed_loop(
+            self.port, connections=connections, seconds=self.seconds, body=self.bodies[body], headers=self.headers,
+            core=self.load_core,
+        )  # fmt: skip
+        if any(seen["errors"].values()):
+            raise SystemExit(f"{name}: {seen['errors']}")
+        count = max(1, seen["requests"])
+        self.figures[f"{name}_cpu_us"] = round((process.cpu_us(pids) - before) / count, 1)
+        self.figures[f"{name}_rps"] = round(count * 1e6 / seen["duration_us"])
+        self.figures[f"{name}_p50_us"] = seen["lat_us"]["p50"]
+        self.figures[f"{name}_p99_us"] = seen["lat_us"]["p99"]
+        self.say(name)
+
+    def streams(self, name: str, body: str, *, connections: int, most: int) -> None:
+        pids = self.pids
+        idle_mb = process.rss_mb(pids)
+        before, peak = process.cpu_us(pids), process.PeakRss(pids)
+        seen = load.streams(
+            self.port, connections=connections, seconds=60 if most else self.seconds, most=most,
+            body=self.bodies[body], headers=self.headers, core=self.load_core,
+        )  # fmt: skip
+        self.figures[f"{name}_rss_growth_mb"] = round(peak.end() - idle_mb, 1)
+        self.figures[f"{name}_cpu_us_per_chunk"] = round((process.cpu_us(pids) - before) / max(1, seen["events"]), 2)
+        self.figures[f"{name}_failed"] = seen["bad"] + seen["unfinished"] + seen["conn_errors"] + seen["without_done"]
+        self.figures[f"{name}_ttfb_p50_ms"] = seen["ttfb_ms"]["p50"]
+        self.figures[f"{name}_ttfb_p99_ms"] = seen["ttfb_ms"]["p99"]
+        self.figures[f"{name}_elapsed_s"] = seen["elapsed_s"]
+        self.say(name)
+
+    def say(self, name: str) -> None:
+        told = {
+            key.removeprefix(name + "_"): value for key, value in self.figures.items() if key.startswith(name + "_")
+        }
+        print(name, told, flush=True)
+
+
+def direct_latency_us(bench: Bench, upstream: int) -> float:
+    """The mock without a gateway, from the same core: what a call costs before we add anything."""
+    seen = load.closed_loop(
+        upstream, connections=1, seconds=2, body=bench.bodies["small"], headers=bench.headers, core=bench.load_core
+    )
+    return float(seen["lat_us"]["p50"])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_ready(port: int, started: float, gateway: subprocess.Popen[bytes]) -> float:
+    """Seconds from the process's start until /readyz says 200."""
+    while time.monotonic() - started < 30:
+        if gateway.poll() is not None:
+            raise SystemExit("the gateway ended before it was ready")
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as link:
+                link.sendall(b"GET /readyz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+                if link.recv(64).startswith(b"HTTP/1.1 200"):
+                    return time.monotonic() - started
+        except OSError:
+            pass
+        time.sleep(0.005)
+    raise SystemExit("the gateway was not ready after 30 s")
+
+
+def start_gateway(folder: Path, port: int, upstream: int, core: int) -> tuple[subprocess.Popen[bytes], Path, float]:
+    """The process, a headers file with a new key, and the seconds to ready of a second, ordinary start."""
+    config = folder / "trunkline.toml"
+    config.write_text(CONFIG.format(port=port, upstream=upstream))
+    trunkline = str(Path(sys.executable).parent / "trunkline")
+    where = ["--config", str(config), "--data-dir", str(folder / "data")]
+    key = subprocess.run(
+        [trunkline, "keys", "create", "--name", "bench", *where], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    headers = folder / "headers"
+    headers.write_text(f"Authorization: Bearer {key}\n")
+    started = time.monotonic()
+    gateway = subprocess.Popen(["taskset", "-c", str(core), trunkline, "serve", *where], stdout=subprocess.DEVNULL)
+    return gateway, headers, wait_until_ready(port, started, gateway)
+
+
+def measure(bench: Bench, upstream: int, wanted: Callable[[str], bool]) -> None:
+    bench.whole("warmup", "small", 16)
+    if wanted("small"):
+        for connections in (1, 16, 64):
+            bench.whole(f"small_c{connections}", "small", connections)
+        bench.figures["added_p50_us"] = round(bench.figures["small_c1_p50_us"] - direct_latency_us(bench, upstream))
+    if wanted("big"):
+        bench.whole("big_c16", "big", 16)
+    if wanted("streams"):
+        bench.streams("burst_c16", "stream0", connections=16, most=0)
+        bench.streams("thousand_100ms", "stream100", connections=1000, most=1000)
+        bench.streams("thousand_10ms", "stream10", connections=1000, most=1000)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=6)
+    parser.add_argument("--gate", action="store_true", help="exit 1 when a gated figure is missed")
+    parser.add_argument("--only", default="small,big,streams")
+    parser.add_argument("--write", type=Path, help="put the figures between the marks of this Markdown file")
+    asked = parser.parse_args()
+    load.compile_tools()
+    gateway_core, load_core = (0, 1) if (os.cpu_count() or 1) > 1 else (0, 0)
+    port, upstream = free_port(), free_port()
+    mock = load.start_mock(upstream, load_core)
+    with tempfile.TemporaryDirectory(prefix="trunkline-bench-") as name:
+        folder = Path(name)
+        gateway, headers, ready_s = start_gateway(folder, port, upstream, gateway_core)
+        try:
+            bodies = load.write_bodies(folder / "bodies", "gpt-4o-mini")
+            bench = Bench(port, folder, gateway, headers, bodies, asked.seconds, load_core)
+            bench.figures["ready_s"] = round(ready_s, 2)
+            bench.figures["idle_rss_mb"] = process.rss_mb(bench.pids)
+            measure(bench, upstream, lambda part: part in asked.only.split(","))
+        finally:
+            gateway.send_signal(signal.SIGTERM)
+            gateway.wait(60)
+            mock.kill()
+            mock.wait()
+    print(markdown(bench.figures))
+    if asked.write:
+        asked.write.write_text(replaced(asked.write.read_text(), markdown(bench.figures)))
+    missed = failures(bench.figures)
+    for line in missed:
+        print("missed:", line)
+    return 1 if asked.gate and missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

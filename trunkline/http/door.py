@@ -1,0 +1,130 @@
+"""The front door: one ASGI callable that knows every path. A path that is not public is told apart only with a key."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from trunkline.errors import MethodNotAllowed, NotFound, TrunklineError
+from trunkline.http import carriers, problems
+from trunkline.http.asgi import Application, Headers, Receive, Scope, Send
+from trunkline.http.cors import Cors
+from trunkline.http.inference import request_id_of
+from trunkline.ids import CallIds
+from trunkline.pipeline.identity import KeyTable
+from trunkline.ports.keys import KeyRecord
+
+Route = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Door:
+    """`routes` by method and path; `prefixes` by method and path prefix (an id is the rest of the path);
+    `beside` answers every path under `beside_prefixes` with guards of its own."""
+
+    def __init__(self, keys: KeyTable, cors: Cors | None, lifespan: Application) -> None:
+        self._keys = keys
+        self._cors = cors
+        self._lifespan = lifespan
+        self._routes: dict[tuple[str, str], Route] = {}
+        self._prefixes: list[tuple[str, str, Route]] = []
+        self._beside: Application | None = None
+        self._beside_prefixes: tuple[str, ...] = ()
+        self._request_ids = CallIds()
+
+    def add(self, method: str, path: str, route: Route) -> None:
+        self._routes[method, path] = route
+
+    def add_prefix(self, method: str, prefix: str, route: Route) -> None:
+        self._prefixes.append((method, prefix, route))
+
+    def put_beside(self, application: Application, prefixes: tuple[str, ...]) -> None:
+        self._beside = application
+        self._beside_prefixes = prefixes
+
+    def paths(self) -> set[tuple[str, str]]:
+        """Every (method, path) answered here; a prefix ends in `{id}`."""
+        return set(self._routes) | {(method, prefix + "{id}") for method, prefix, _ in self._prefixes}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            if self._cors is not None:
+                found = await self._through_cors(self._cors, scope, send)
+                if found is None:
+                    return
+                send = found
+            route = self._routes.get((scope["method"], scope["path"]))
+            await (route or self._find(scope))(scope, receive, send)
+        elif kind == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            await self._refuse_websocket(scope, receive, send)
+
+    def _find(self, scope: Scope) -> Route:
+        method, path = scope["method"], scope["path"]
+        for known, prefix, route in self._prefixes:
+            if known == method and path.startswith(prefix) and len(path) > len(prefix):
+                return route
+        if self._beside is not None and path.startswith(self._beside_prefixes):
+            return self._beside
+        return self._unknown
+
+    async def _through_cors(self, cors: Cors, scope: Scope, send: Send) -> Send | None:
+        """`send` with CORS headers for a page that may call, unchanged for others; None when a preflight was answered."""
+        named = dict(scope["headers"])
+        origin = named.get(b"origin")
+        if origin is None or not cors.allows(origin):
+            return send
+        preflight = cors.preflight(scope, named)
+        if preflight is None:
+            return cors.wrap(send, origin)
+        await respond(send, 204, preflight, b"")
+        return None
+
+    async def identify(self, scope: Scope, named: Mapping[bytes, bytes]) -> KeyRecord:
+        """The key of a request outside the pipeline. Raises Unauthenticated, StoreUnavailable."""
+        credential = carriers.credential(scope["headers"], named, scope["query_string"])
+        return self._keys.get(credential) or await self._keys.lookup(credential)
+
+    async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
+        named = dict(scope["headers"])
+        try:
+            await self.identify(scope, named)
+            raise self._nothing_here(scope)
+        except TrunklineError as error:
+            await self.refuse(scope, send, error)
+
+    def _nothing_here(self, scope: Scope) -> NotFound:
+        method, path = scope["method"], scope["path"]
+        shown = path if len(path) <= 200 and path.isprintable() else path[:200].encode("unicode_escape").decode()
+        allowed = sorted(known for known, at in self._routes if at == path)
+        allowed += [known for known, prefix, _ in self._prefixes if path.startswith(prefix)]
+        if allowed:
+            return MethodNotAllowed(f"{shown} takes {', '.join(dict.fromkeys(allowed))}, not {method[:20]}.")
+        return NotFound(
+            f"There is nothing at {method[:20]} {shown}. /openapi.json lists what there is.", code="unknown_url"
+        )
+
+    async def refuse(self, scope: Scope, send: Send, error: TrunklineError) -> None:
+        named = dict(scope["headers"])
+        request_id = request_id_of(named, self._request_ids.new())
+        anthropic = problems.speaks_anthropic(scope["path"], named)
+        problem = problems.problem(error, anthropic=anthropic, request_id=request_id)
+        await respond(send, problem.status, [*problem.headers, (b"x-request-id", request_id.encode())], problem.body)
+
+    async def answer(self, scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:
+        """Any other answer, with the id that every answer carries."""
+        request_id = request_id_of(dict(scope["headers"]), self._request_ids.new())
+        await respond(send, status, [*headers, (b"x-request-id", request_id.encode())], body)
+
+    async def _refuse_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """No WebSocket route exists; a close before accept is answered 403 by the server."""
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+
+async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    if status != 204:
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,100 @@
+"""An error's HTTP shape: status and headers are picked here, bodies come from wire in the caller's own protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from trunkline import errors
+from trunkline.errors import TrunklineError
+from trunkline.http.asgi import Headers
+from trunkline.wire import anthropic_messages, openai_chat
+
+
+class Shape(NamedTuple):
+    status: int
+    openai_type: str
+    anthropic_type: str
+
+
+# The most particular class wins.
+SHAPES: dict[type[TrunklineError], Shape] = {
+    errors.InvalidRequest: Shape(400, "invalid_request_error", "invalid_request_error"),
+    errors.BodyTooLarge: Shape(413, "invalid_request_error", "request_too_large"),
+    errors.UnsupportedMediaType: Shape(415, "invalid_request_error", "invalid_request_error"),
+    errors.Unauthenticated: Shape(401, "invalid_request_error", "authentication_error"),
+    errors.Forbidden: Shape(403, "permission_error", "permission_error"),
+    errors.NotFound: Shape(404, "invalid_request_error", "not_found_error"),
+    errors.MethodNotAllowed: Shape(405, "invalid_request_error", "invalid_request_error"),
+    errors.ClientGone: Shape(499, "invalid_request_error", "invalid_request_error"),
+    errors.Unavailable: Shape(503, "server_error", "overloaded_error"),
+    errors.UpstreamRefused: Shape(400, "invalid_request_error", "invalid_request_error"),
+    errors.UpstreamRateLimited: Shape(429, "rate_limit_error", "rate_limit_error"),
+    errors.UpstreamAccount: Shape(502, "server_error", "api_error"),
+    errors.UpstreamOverloaded: Shape(503, "server_error", "overloaded_error"),
+    errors.UpstreamTimeout: Shape(504, "server_error", "timeout_error"),
+    errors.UpstreamError: Shape(502, "server_error", "api_error"),
+    errors.TrunklineError: Shape(500, "server_error", "api_error"),
+}
+REFUSED_TYPES = {404: "not_found_error", 413: "request_too_large"}
+OVERLOADED_AT_ANTHROPIC = 529
+
+
+class Problem(NamedTuple):
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def shape_of(error: TrunklineError) -> Shape:
+    for kind in type(error).__mro__:
+        shape = SHAPES.get(kind)
+        if shape is not None:
+            if kind is errors.UpstreamRefused and isinstance(error, errors.UpstreamRefused):
+                return _refused_upstream(error, shape)
+            return shape
+    raise AssertionError("TrunklineError itself has a shape")
+
+
+def _refused_upstream(error: errors.UpstreamRefused, shape: Shape) -> Shape:
+    """400, 404, 413 and 422 keep their class."""
+    status = error.status if error.status in (400, 404, 413, 422) else 400
+    return Shape(status, shape.openai_type, REFUSED_TYPES.get(status, shape.anthropic_type))
+
+
+def problem(error: TrunklineError, *, anthropic: bool, request_id: str) -> Problem:
+    """Status, headers and body for an error before anything was sent. `anthropic`: the caller speaks Messages."""
+    shape = shape_of(error)
+    headers: Headers = [(b"content-type", b"application/json"), *retry_headers(error)]
+    status = shape.status
+    if anthropic:
+        if isinstance(error, errors.UpstreamOverloaded):
+            status = OVERLOADED_AT_ANTHROPIC
+        headers.append((b"request-id", request_id.encode("latin-1")))
+        body = anthropic_messages.error_body(shape.anthropic_type, error.message, request_id)
+    else:
+        body = openai_chat.error_body(shape.openai_type, error.message, error.param, error.code)
+    return Problem(status, headers, body)
+
+
+def error_event(error: TrunklineError) -> bytes:
+    """The same, for a chat stream that has begun: the last event of it."""
+    return openai_chat.error_event(shape_of(error).openai_type, error.message, error.param, error.code)
+
+
+def retry_headers(error: TrunklineError) -> Headers:
+    """`retry-after` when it is known or owed; `x-should-retry: false` when asking again cannot help."""
+    headers: Headers = []
+    if error.retry_after_s is not None:
+        headers.append((b"retry-after", str(math.ceil(max(0.0, error.retry_after_s))).encode()))
+    elif isinstance(error, errors.Unavailable):
+        headers.append((b"retry-after", b"1"))
+    if isinstance(error, errors.UpstreamAccount):
+        headers.append((b"x-should-retry", b"false"))
+    return headers
+
+
+def speaks_anthropic(path: str, named: Mapping[bytes, bytes]) -> bool:
+    """Routes tell the protocol; on the list of models, which both have, the version header does."""
+    return path.startswith("/v1/messages") or (path.startswith("/v1/models") and b"anthropic-version" in named)

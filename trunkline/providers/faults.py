@@ -1,0 +1,95 @@
+"""A provider's refusal, read for what it means to the caller.
+
+status                                        becomes
+400, 404, 413, 422                            UpstreamRefused, the same class
+401, 402, 403, 429 with insufficient_quota    UpstreamAccount: our key or our credit there
+429                                           UpstreamRateLimited, with its retry-after
+408, 504                                      UpstreamTimeout
+409, 425, 503, 529                            UpstreamOverloaded
+3xx, 500, 502 and every other                 UpstreamFailed
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import parsedate_to_datetime
+
+from trunkline import clock, errors
+from trunkline.errors import UpstreamError
+from trunkline.providers.transport import Headers
+from trunkline.wire.openai_chat import ErrorFacts, read_error
+
+MESSAGE_LIMIT = 1024
+QUOTA_CODES = frozenset(("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance"))
+# RFC 9110 section 10.2.3 sets no bound; a day is longer than any caller waits.
+RETRY_AFTER_LIMIT_S = 86_400.0
+
+_CREDENTIAL_SHAPED = re.compile(
+    r"""
+    (?i:bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}          # an authorization value
+    | \b(?:sk|pk|rk|gsk|xai|hf|key|api|org|proj|AIza|ghp|glpat|nvapi|pplx|r8|fw|tgp|csk)[-_A-Za-z0-9*.]{8,}
+    | \b[A-Za-z0-9_-]{32,}\b                            # long enough to be a secret, whatever it begins with
+    | \b[A-Za-z0-9]{2,8}\*{3,}[A-Za-z0-9]*              # a key already masked by the provider
+    """,
+    re.VERBOSE,
+)
+
+
+def clean(message: str) -> str:
+    """At most 1 KB, printable, with anything shaped like a credential taken out."""
+    printable = "".join(c if c.isprintable() or c == "\n" else " " for c in message[: 4 * MESSAGE_LIMIT])
+    cleaned = _CREDENTIAL_SHAPED.sub(_mask, printable)
+    return cleaned if len(cleaned) <= MESSAGE_LIMIT else cleaned[: MESSAGE_LIMIT - 1] + "…"
+
+
+def _mask(found: re.Match[str]) -> str:
+    text = found[0]
+    # Model names, parameters and words are long too; a secret has digits among its letters.
+    plain_word = (
+        not any(c.isdigit() for c in text) and "*" not in text and not text.lower().startswith(("bearer", "basic"))
+    )
+    return text if plain_word else "[redacted]"
+
+
+def refusal(provider: str, status: int, headers: Headers, body: bytes) -> UpstreamError:
+    """The error for an answer whose status is not 200. `provider` is the name from the settings."""
+    return from_facts(provider, status, read_error(body), retry_after_s(headers))
+
+
+def from_facts(provider: str, status: int, facts: ErrorFacts, retry_after: float | None = None) -> UpstreamError:
+    """The same, from an error that came inside an answer; `status` is then the nearest one."""
+    said = clean(facts.message or f"it answered {status} without a message")
+    quota = status == 429 and (facts.code in QUOTA_CODES or facts.type in QUOTA_CODES)
+    if status in (401, 402, 403) or quota:
+        return errors.UpstreamAccount(
+            f"The provider {provider} refused this gateway's own account ({status}). "
+            "Your key is fine; whoever runs the gateway must look at the provider's key or credit.",
+            status=status,
+        )
+    if status in (400, 404, 413, 422):
+        param = facts.param if facts.param and len(facts.param) <= 128 else None
+        code = facts.code if facts.code and len(facts.code) <= 128 else None
+        return errors.UpstreamRefused(said, status=status, code=code, param=param)
+    if status == 429:
+        return errors.UpstreamRateLimited(f"{provider}: {said}", status=status, retry_after_s=retry_after)
+    if status in (408, 504):
+        return errors.UpstreamTimeout(f"{provider} timed out: {said}", status=status)
+    if status in (409, 425, 503, 529):
+        return errors.UpstreamOverloaded(f"{provider} is overloaded: {said}", status=status, retry_after_s=retry_after)
+    return errors.UpstreamFailed(f"{provider} failed ({status}): {said}", status=status)
+
+
+def retry_after_s(headers: Headers) -> float | None:
+    """Seconds, from `retry-after-ms` or `retry-after` (seconds or a date); None when absent or nonsense."""
+    values = {name: value for name, value in headers if name in (b"retry-after", b"retry-after-ms")}
+    try:
+        if b"retry-after-ms" in values:
+            seconds = float(values[b"retry-after-ms"]) / 1000
+        elif b"retry-after" in values:
+            text = values[b"retry-after"].decode("latin-1").strip()
+            seconds = float(text) if text[:1].isdigit() else parsedate_to_datetime(text).timestamp() - clock.now_s()
+        else:
+            return None
+    except (ValueError, OverflowError):
+        return None
+    return min(seconds, RETRY_AFTER_LIMIT_S) if seconds >= 0 else None
