@@ -231,7 +231,7 @@ class _Reading:
             if part not in fields:
                 raise SettingsInvalid(f"{variable}: no setting {_unknown(part, fields)}", param=variable)
             name = (*name, part)
-            shape = _shape(fields[part].type)
+            shape = shape_of(fields[part].type)
             if not rest:
                 self._set(name, _from_text(text, shape), variable)
                 return
@@ -281,14 +281,14 @@ class _Reading:
                 values[name] = self._value(field.type, table[name], (*at, name))
             elif field.required:
                 whole = _dotted((*at, name))
-                raise SettingsInvalid(f"{whole} is missing: {_wanted(_shape(field.type))}", param=whole)
+                raise SettingsInvalid(f"{whole} is missing: {_wanted(shape_of(field.type))}", param=whole)
         try:
             return options(**values)
         except ValueError as error:
             raise SettingsInvalid(f"{_dotted(at)}: {error}", param=_dotted(at)) from None
 
     def _value(self, kind: Any, value: object, at: Name) -> object:
-        shape = _shape(kind)
+        shape = shape_of(kind)
         if isinstance(shape, inspect.StructType) and isinstance(value, dict):
             return self._struct(shape.cls, value, at)
         if isinstance(value, str) and at[-1] in SECRETS:
@@ -349,13 +349,16 @@ def _find(path: Path | None) -> Path | None:
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_bytes().decode())
+        text = file.read_bytes().decode()
     except OSError as error:
         raise SettingsInvalid(f"{file} cannot be read: {_reason(error)}") from None
     except UnicodeDecodeError as error:
         raise SettingsInvalid(f"{file} is not UTF-8 at byte {error.start}") from None
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsInvalid(f"{file} is not TOML: {error}") from None
+        said = str(error).replace("at end of document", f"at line {text.count(chr(10)) + 1}, the end of the file")
+        raise SettingsInvalid(f"{file} is not TOML: {said}") from None
     except RecursionError:
         raise SettingsInvalid(f"{file} is nested too deeply") from None
 
@@ -418,7 +421,7 @@ def _fields(options: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInf
     return {field.name: field for field in msgspec.structs.fields(options)}
 
 
-def _shape(kind: Any) -> inspect.Type:
+def shape_of(kind: Any) -> inspect.Type:
     """The type behind its metadata and its `| None`."""
     shape = inspect.type_info(kind)
     while True:
@@ -474,19 +477,11 @@ def _wanted(shape: inspect.Type) -> str:
 
 def _wrong(setting: str, wanted: str, value: object) -> SettingsInvalid:
     """Numbers are shown; text never is, for it could be a secret in the wrong place."""
-    match value:
-        case bool():
-            got = str(value).lower()
-        case int() | float():
-            got = str(value)
-        case str():
-            got = "text" if value else "empty text"
-        case list():
-            got = "a list"
-        case dict():
-            got = "a table"
-        case _:
-            got = "nothing" if value is None else "a date or time"
+    if isinstance(value, int | float):
+        got = str(value).lower()
+    else:
+        words = {str: "text", list: "a list", dict: "a table", type(None): "nothing"}
+        got = words.get(type(value), "a date or time")
     return SettingsInvalid(f"{setting}: wanted {wanted}, got {got}", param=setting.partition(" ")[0])
 
 
