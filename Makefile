@@ -3,6 +3,7 @@ PYTHON ?= python3
 PORT ?= 8080
 DATA_DIR ?= .trunkline
 BIN := .venv/bin
+ENVIRONMENTS := engine previous langchain
 export PYTHONDONTWRITEBYTECODE =
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -36,8 +37,20 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not acceptance and not engine"
 
-test: check
+test: check $(ENVIRONMENTS:%=.envs/%/ready) $(if $(shell command -v npm),.envs/node/ready)
 	$(BIN)/python -m pytest -q -m "slow or acceptance or engine"
+
+# Heavy or clashing parts of the tests live in environments of their own: a real engine, older clients, LangChain.
+.envs/%/ready: tests/environments/%.lock
+	$(PYTHON) -m venv .envs/$*
+	.envs/$*/bin/python -m pip install --quiet --require-hashes -r $<
+	@touch $@
+
+.envs/node/ready: tests/environments/node/package.json tests/environments/node/package-lock.json
+	mkdir -p .envs/node
+	cp $^ .envs/node
+	cd .envs/node && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
 
 bench: setup
 	$(BIN)/python -m bench.run
@@ -46,10 +59,17 @@ fmt: setup
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format .
 
-# Locks carry hashes and no index address.
+# Locks carry hashes and no address of a registry.
+COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-emit-index-url --no-emit-find-links --no-header
+
 lock: setup
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade pyproject.toml requirements-build.in -o requirements.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade -c requirements.lock requirements-dev.in -o requirements-dev.lock
+	$(COMPILE) pyproject.toml requirements-build.in -o requirements.lock
+	$(COMPILE) -c requirements.lock requirements-dev.in -o requirements-dev.lock
+	for name in $(ENVIRONMENTS); do \
+		$(COMPILE) tests/environments/$$name.in -o tests/environments/$$name.lock || exit 1; done
+	cd tests/environments/node && npm install --package-lock-only --omit-lockfile-registry-resolved \
+		--no-audit --no-fund --ignore-scripts --loglevel=error
 
 clean:
 	rm -rf .venv .envs .mypy_cache .ruff_cache .hypothesis bench/build

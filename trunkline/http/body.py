@@ -9,7 +9,7 @@ from trunkline.http.asgi import Receive
 
 
 async def read_json_body(receive: Receive, named: Mapping[bytes, bytes], limit_bytes: int) -> bytes:
-    """The bytes of a JSON body. Raises BodyTooLarge (a declared excess is never read), UnsupportedMediaType, ClientGone."""
+    """The bytes of a JSON body. Raises BodyTooLarge (an excess is never read), UnsupportedMediaType, ClientGone."""
     check_media_type(named)
     declared = named.get(b"content-length")
     if declared is not None and int(declared) > limit_bytes:

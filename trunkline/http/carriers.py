@@ -11,7 +11,10 @@ PLAIN_CARRIERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 CARRIERS = frozenset((b"authorization", *PLAIN_CARRIERS))
 QUERY_CARRIERS = frozenset((b"key", b"api_key", b"api-key", b"apikey", b"access_token", b"x-api-key"))
 
-MISSING = "No API key was sent. Put it in the header `Authorization: Bearer <key>` (or `x-api-key`, `api-key`, `x-goog-api-key`)."
+MISSING = (
+    "No API key was sent. "
+    "Put it in the header `Authorization: Bearer <key>` (or `x-api-key`, `api-key`, `x-goog-api-key`)."
+)
 
 
 def credential(headers: Headers, named: Mapping[bytes, bytes], query: bytes = b"") -> str:

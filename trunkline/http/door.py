@@ -69,7 +69,7 @@ class Door:
         return self._unknown
 
     async def _through_cors(self, cors: Cors, scope: Scope, send: Send) -> Send | None:
-        """`send` with CORS headers for a page that may call, unchanged for others; None when a preflight was answered."""
+        """`send`, with CORS headers for a page that may call; None when this was a preflight, which is answered."""
         named = dict(scope["headers"])
         origin = named.get(b"origin")
         if origin is None or not cors.allows(origin):

@@ -1,4 +1,4 @@
-"""The inference routes: plain ASGI, no framework. What a caller sends becomes a call; what comes back is written out."""
+"""The inference routes, plain ASGI: what a caller sends becomes a call, what comes back is written out."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class HttpClient:
         self.started = False
 
     def watch(self) -> None:
-        """From now on the caller's leaving cancels this task. Our server's connection tells it; a bare ASGI one cannot."""
+        """From now on the caller's leaving cancels this task. Our server tells; a bare ASGI one cannot."""
         connection = self._scope.get("trunkline.connection")
         if connection is not None:
             self._task = asyncio.current_task()

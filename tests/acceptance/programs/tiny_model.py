@@ -1,0 +1,96 @@
+"""Writes a tiny Llama that a real engine can serve: tiny_model.py DIR. Runs in the engine's environment.
+
+Its attention and feed-forward parts add nothing, so the next token depends on the last one alone: a table we choose.
+The engine's own text, tool calls, finish reasons and token counts are thereby known, without any downloaded weights.
+After `<say>` comes SENTENCE, one token a word; after `<use>`, which the template writes when tools are offered and no
+tool has answered yet, comes a call of `get_weather`. Every other token leads to a fixed other one: endless noise.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+# é is two bytes and so two tokens: the engine's stream is cut inside a character.
+SENTENCE = [" In", " the", " caf", "Ã", "©", " a", " tiny", " engine", " answers"]
+CALL = ["<tool_call>", '{"name": "get_weather", ', '"arguments": {"city": ', '"Paris"}}', "</tool_call>"]
+MARKS = ["<s>", "</s>", "<say>", "<use>"]
+WIDTH, HEADS, INNER = 320, 4, 64
+TEMPLATE = (
+    "{% set answered = messages[-1]['role'] == 'tool' %}"
+    "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] or '' }}"
+    "{% for tool_call in m.tool_calls or [] %}<tool_call>{{ tool_call.name }}</tool_call>{% endfor %}</s>{% endfor %}"
+    "{% if add_generation_prompt %}{% if tools and not answered %}<use>{% else %}<say>{% endif %}{% endif %}"
+)
+
+
+def tokenizer(folder: Path) -> dict[str, int]:
+    """Bytes, and the words above as tokens of their own; returns token -> id."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    made = Tokenizer(models.BPE(vocab={letter: number for number, letter in enumerate(alphabet)}, merges=[]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    made.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in MARKS])
+    made.add_tokens(
+        [AddedToken(word, special=False, normalized=False) for word in [*SENTENCE, *CALL] if word not in alphabet]
+    )
+    made.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "chat_template": TEMPLATE,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return made.get_vocab()
+
+
+def successors(ids: dict[str, int]) -> list[int]:
+    """For each token the one that follows it."""
+    letters = [ids[chr(code)] for code in range(ord("a"), ord("z") + 1)]
+    follows = [letters[(token * 7 + 3) % len(letters)] for token in range(WIDTH)]
+    for chain in (["<say>", *SENTENCE, "</s>"], ["<use>", *CALL, "</s>"]):
+        for here, there in zip(chain, chain[1:], strict=False):
+            follows[ids[here]] = ids[there]
+    return follows
+
+
+def weights(follows: list[int]) -> dict[str, np.ndarray]:
+    head = np.zeros((WIDTH, WIDTH), np.float32)
+    for here, there in enumerate(follows):
+        head[there, here] = 1.0
+    layer = "model.layers.0"
+    found = {
+        "model.embed_tokens.weight": np.eye(WIDTH, dtype=np.float32),
+        "model.norm.weight": np.ones(WIDTH, np.float32),
+        "lm_head.weight": head,
+        f"{layer}.input_layernorm.weight": np.ones(WIDTH, np.float32),
+        f"{layer}.post_attention_layernorm.weight": np.ones(WIDTH, np.float32),
+        f"{layer}.mlp.gate_proj.weight": np.zeros((INNER, WIDTH), np.float32),
+        f"{layer}.mlp.up_proj.weight": np.zeros((INNER, WIDTH), np.float32),
+        f"{layer}.mlp.down_proj.weight": np.zeros((WIDTH, INNER), np.float32),
+    }
+    for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
+        found[f"{layer}.self_attn.{part}.weight"] = np.zeros((WIDTH, WIDTH), np.float32)
+    return found
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = tokenizer(folder)
+    assert len(ids) <= WIDTH
+    save_file(weights(successors(ids)), str(folder / "model.safetensors"), metadata={"format": "mlx"})
+    config = {
+        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": WIDTH, "num_hidden_layers": 1,
+        "intermediate_size": INNER, "num_attention_heads": HEADS, "num_key_value_heads": HEADS, "head_dim": WIDTH // HEADS,
+        "rms_norm_eps": 1e-5, "vocab_size": WIDTH, "max_position_embeddings": 4096, "rope_theta": 10000.0,
+        "tie_word_embeddings": False, "bos_token_id": ids["<s>"], "eos_token_id": ids["</s>"], "torch_dtype": "float32",
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
