@@ -8,6 +8,7 @@ tool has answered yet, comes a call of `get_weather`. Every other token leads to
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def successors(ids: dict[str, int]) -> list[int]:
     letters = [ids[chr(code)] for code in range(ord("a"), ord("z") + 1)]
     follows = [letters[(token * 7 + 3) % len(letters)] for token in range(WIDTH)]
     for chain in (["<say>", *SENTENCE, "</s>"], ["<use>", *CALL, "</s>"]):
-        for here, there in zip(chain, chain[1:], strict=False):
+        for here, there in pairwise(chain):
             follows[ids[here]] = ids[there]
     return follows
 
@@ -84,11 +85,23 @@ def main(folder: Path) -> None:
     assert len(ids) <= WIDTH
     save_file(weights(successors(ids)), str(folder / "model.safetensors"), metadata={"format": "mlx"})
     config = {
-        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": WIDTH, "num_hidden_layers": 1,
-        "intermediate_size": INNER, "num_attention_heads": HEADS, "num_key_value_heads": HEADS, "head_dim": WIDTH // HEADS,
-        "rms_norm_eps": 1e-5, "vocab_size": WIDTH, "max_position_embeddings": 4096, "rope_theta": 10000.0,
-        "tie_word_embeddings": False, "bos_token_id": ids["<s>"], "eos_token_id": ids["</s>"], "torch_dtype": "float32",
-    }  # fmt: skip
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": WIDTH,
+        "num_hidden_layers": 1,
+        "intermediate_size": INNER,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": HEADS,
+        "head_dim": WIDTH // HEADS,
+        "rms_norm_eps": 1e-5,
+        "vocab_size": WIDTH,
+        "max_position_embeddings": 4096,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": False,
+        "bos_token_id": ids["<s>"],
+        "eos_token_id": ids["</s>"],
+        "torch_dtype": "float32",
+    }
     (folder / "config.json").write_text(json.dumps(config))
 
 
