@@ -1,11 +1,41 @@
-"""What a key looks like, and what it may do."""
+"""What a key looks like, and what it may do.
+
+A minted key is `<prefix>-<public id>-<secret><checksum>`: 12, 43 and 6 characters of base62. The checksum is the CRC-32
+of all that stands before it, so a mistyped key is refused without a look-up; a CRC notices every change of up to four
+neighbouring bytes. It guards against slips, not against forgers: the secret's 256 bits do that.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import fnmatch
+import hmac
+import re
+import zlib
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+from trunkline.catalog.models import Deployment
+from trunkline.errors import Forbidden, InvalidRequest
+from trunkline.ids import base62
+from trunkline.ports.keys import KeyRecord, KeyState
+from trunkline.routing.table import Route
+
+PUBLIC_ID_WIDTH = 12
+SECRET_WIDTH = 43
+CHECKSUM_WIDTH = 6
+
+SHORTEST_IMPORT = 8
+LONGEST_IMPORT = 512
+# What people type when a key is asked for, and what tutorials use as one.
+WEAK = frozenset(
+    """sk-12345 sk-123456 sk-1234567 sk-12345678 sk-123456789 password password1 password123 passw0rd p@ssw0rd
+    changeme changeit letmein1 12345678 123456789 1234567890 87654321 0123456789 qwertyui qwerty123 abcdefgh abcd1234
+    iloveyou trustno1 admin123 administrator masterkey master-key sk-master secret123 topsecret""".split()  # noqa: SIM905 - thirty lines of quotes say no more
+)
+
+Scope = Literal["inference", "manage", "admin"]
 
 
 class KeysOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -17,6 +47,125 @@ class KeysOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     pepper: Annotated[
         str | None,
         Meta(
-            description="`file:PATH` or `env:NAME` of the secret that digests keys; default: `pepper` in the data directory."
+            description="`file:PATH` or `env:NAME` of the secret that digests keys; default: `pepper` in the data"
+            " directory."
         ),
     ] = None
+
+    def __repr__(self) -> str:
+        # The settings hold the pepper's value here, not its place.
+        return f"KeysOptions(prefix={self.prefix!r}, pepper={'unset' if self.pepper is None else 'set'})"
+
+
+class KeyShape:
+    """How minted keys of one prefix are written and recognised."""
+
+    __slots__ = ("_pattern", "prefix")
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self._pattern = re.compile(
+            rf"({re.escape(prefix)}-([0-9A-Za-z]{{{PUBLIC_ID_WIDTH}}})-[0-9A-Za-z]{{{SECRET_WIDTH}}})"
+            rf"([0-9A-Za-z]{{{CHECKSUM_WIDTH}}})"
+        )
+
+    def mint(self, public_id: str, secret: str) -> str:
+        """The whole key. Both parts are random base62 of their widths; the secret is never used for anything else."""
+        if len(public_id) != PUBLIC_ID_WIDTH or len(secret) != SECRET_WIDTH:
+            raise ValueError(f"a key has a public id of {PUBLIC_ID_WIDTH} and a secret of {SECRET_WIDTH} characters")
+        body = f"{self.prefix}-{public_id}-{secret}"
+        return body + checksum(body)
+
+    def public_id(self, key: str) -> str | None:
+        """The public id in a key of our shape; None for any other string."""
+        found = self._pattern.fullmatch(key)
+        return found[2] if found else None
+
+    def is_garbled(self, key: str) -> bool:
+        """Our shape, but the checksum does not fit: nobody was ever given this key."""
+        found = self._pattern.fullmatch(key)
+        return found is not None and found[3] != checksum(found[1])
+
+
+def checksum(body: str) -> str:
+    """CRC-32 in base62. 62**6 is more than 2**32, so no two values share a spelling."""
+    return base62(zlib.crc32(body.encode("ascii")), CHECKSUM_WIDTH)
+
+
+def digest(pepper: bytes, key: str) -> bytes:
+    """HMAC-SHA256 over the whole key, 32 bytes. A slow hash would add nothing to a secret of 256 bits."""
+    # A header may hold any byte; one that is no text must miss, not raise.
+    return hmac.digest(pepper, key.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def state(record: KeyRecord, now_s: float) -> KeyState:
+    """`now_s` is Unix time. A key ends at its `expires_at`, not after it."""
+    return "expired" if record.expires_at is not None and now_s >= record.expires_at else "active"
+
+
+def may(record: KeyRecord, scope: Scope) -> bool:
+    """`inference`: calls, and facts about the key itself. `manage`: its account's subtree too. `admin`: all."""
+    if scope == "admin":
+        return record.admin
+    if scope == "manage":
+        return record.manage or record.admin
+    return True
+
+
+def require(record: KeyRecord, scope: Scope) -> None:
+    """Raises Forbidden with what to do when the key lacks the scope."""
+    if not may(record, scope):
+        hint = "`trunkline keys create --admin`" if scope == "admin" else "`trunkline keys create --manage`"
+        raise Forbidden(f"This key has no {scope} scope; {hint} makes one that has.", code="scope_missing")
+
+
+def matches(globs: tuple[str, ...], name: str) -> bool:
+    """Does any glob match the whole name? Case is folded on both sides."""
+    folded = name.casefold()
+    return any(fnmatch.fnmatchcase(folded, glob.casefold()) for glob in globs)
+
+
+def permitted(record: KeyRecord, route: Route) -> tuple[Deployment, ...]:
+    """The deployments of the route that the key may use, in the route's order, never none.
+
+    A name that the key lists, alias or id, brings its whole route. One that it does not list brings those deployments
+    whose model ids it does. Raises Forbidden when nothing is left.
+    """
+    globs = record.models
+    if not globs or matches(globs, route.asked) or (route.alias is not None and matches(globs, route.alias)):
+        return route.deployments
+    left = tuple(deployment for deployment in route.deployments if matches(globs, deployment.model_id))
+    if not left:
+        raise Forbidden(
+            f"This key may not use the model {route.asked!r}; it may use {', '.join(globs)}.",
+            code="model_not_allowed",
+            param="model",
+        )
+    return left
+
+
+def check_import(key: str, shape: KeyShape) -> None:
+    """Raises InvalidRequest for a string that cannot be sent as a key, or that somebody could guess."""
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise InvalidRequest("A key is printable ASCII without spaces, or no header could carry it.", param="key")
+    if len(key) < SHORTEST_IMPORT:
+        raise InvalidRequest(
+            f"This key is too short to be safe: {SHORTEST_IMPORT} characters or more, or let"
+            " `trunkline keys create` make one.",
+            param="key",
+            code="weak_key",
+        )
+    if len(key) > LONGEST_IMPORT:
+        raise InvalidRequest(f"A key has at most {LONGEST_IMPORT} characters.", param="key")
+    if key.casefold() in WEAK or len(set(key.removeprefix("sk-"))) < 4:
+        raise InvalidRequest(
+            "This key is one of the first that anybody would try; let `trunkline keys create` make one.",
+            param="key",
+            code="weak_key",
+        )
+    if shape.is_garbled(key):
+        raise InvalidRequest(
+            f"This looks like a key of the prefix {shape.prefix!r}, but its checksum does not fit; was it cut or"
+            " mistyped?",
+            param="key",
+        )

@@ -1,0 +1,101 @@
+"""Every table. Each row belongs to an account: `account_id` is in every primary and foreign key.
+
+`version` is the one exception: a single row about the installation as a whole. Times are Unix seconds.
+A change here needs a migration beside it; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("account_id", String(64), primary_key=True),
+    Column("parent_id", String(64), ForeignKey("accounts.account_id"), nullable=True, index=True),
+    Column("name", String(200), nullable=False),
+    Column("created_at", Float(53), nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("account_id", String(64), ForeignKey("accounts.account_id"), nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("admin", Boolean(create_constraint=False), nullable=False),
+    Column("manage", Boolean(create_constraint=False), nullable=False),
+    Column("models", Text, nullable=False),  # a JSON list of globs; empty means every model
+    Column("created_at", Float(53), nullable=False),
+    Column("expires_at", Float(53), nullable=True),
+    Column("revoked_at", Float(53), nullable=True),
+    Column("last_used_at", Float(53), nullable=True),
+    PrimaryKeyConstraint("account_id", "key_id"),
+    UniqueConstraint("key_id"),
+)
+
+# A key has one secret, and for a rotation's grace two.
+key_secrets = Table(
+    "key_secrets",
+    metadata,
+    Column("account_id", String(64), nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("public_id", String(64), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("last4", String(4), nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("expires_at", Float(53), nullable=True),
+    Column("revoked_at", Float(53), nullable=True),
+    PrimaryKeyConstraint("account_id", "key_id", "public_id"),
+    ForeignKeyConstraint(["account_id", "key_id"], ["keys.account_id", "keys.key_id"]),
+    UniqueConstraint("public_id"),
+    UniqueConstraint("digest"),
+)
+
+admin_links = Table(
+    "admin_links",
+    metadata,
+    Column("account_id", String(64), ForeignKey("accounts.account_id"), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("expires_at", Float(53), nullable=False),
+    Column("used_at", Float(53), nullable=True),
+    PrimaryKeyConstraint("account_id", "digest"),
+    UniqueConstraint("digest"),
+)
+
+# `number` rises with every change that running processes must see. `pepper_check` is a digest of a fixed text, so that
+# a database is never served with another pepper than the one that made its keys.
+version = Table(
+    "version",
+    metadata,
+    Column("row", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("pepper_check", LargeBinary(32), nullable=True),
+    CheckConstraint("row = 1", name="one_row"),
+)
