@@ -1,11 +1,38 @@
-"""The server: uvicorn with a hardened httptools protocol, graceful stop, TLS."""
+"""The server's settings, its sockets and its life, as far as they need no HTTP: `run` brings in the rest.
+
+The rest (uvicorn, uvloop, httptools) is imported by `run`, so that commands which only read settings stay quick.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import errno
+import ipaddress
+import os
+import resource
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
+
+from trunkline import observe
+from trunkline.errors import SettingsInvalid
+from trunkline.http.asgi import Application
+from trunkline.http.forwarded import TrustedProxies
+
+if TYPE_CHECKING:
+    from trunkline.http.lifecycle import Lifecycle
+
+FAILED_TO_START = 3
+ORPHAN_EXIT_S = 0.8
+
+log = observe.logger("server")
 
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,9 +67,234 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     body_rate_bytes_s: Annotated[
         int, Meta(ge=0, description="The slowest body that is waited for; 0 waits for any.")
     ] = 1_024
+    body_grace_s: Annotated[
+        float, Meta(gt=0, description="A body's rate is measured over this long before it is judged.")
+    ] = 5.0
     write_timeout_s: Annotated[
         float, Meta(gt=0, description="A client that reads nothing of its answer is cut off.")
     ] = 60.0
     keep_alive_s: Annotated[float, Meta(gt=0, description="An unused connection is closed after this long.")] = 75.0
+    drain_notice_s: Annotated[
+        float,
+        Meta(ge=0, description="To go on accepting when stopping, while /readyz tells a load balancer to look away."),
+    ] = 0.0
     drain_s: Annotated[float, Meta(ge=0, description="To let calls in flight end when stopping.")] = 30.0
     max_in_flight: Annotated[int, Meta(ge=1, description="Calls at a time; more get 503 with retry-after.")] = 10_000
+
+
+class Readiness:
+    """What /readyz reports. `ready`: calls may come. `draining`: the server is on its way out."""
+
+    __slots__ = ("draining", "ready")
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.draining = False
+
+
+class Serving:
+    """What an application may know about the server it is made for."""
+
+    def __init__(self) -> None:
+        self.readiness = Readiness()
+        self.calls: Collection[object] = ()
+        self.connections: Collection[object] = ()
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that the application is working on, WebSockets among them."""
+        return len(self.calls)
+
+
+AppFactory = Callable[[Serving], Application]
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """`on_ready` gets the URL once calls are served; `on_hup` is called for each SIGHUP, on the loop."""
+
+    on_ready: Callable[[str], None] = lambda _url: None
+    on_hup: Callable[[], None] = lambda: None
+
+
+class Seat(msgspec.Struct, frozen=True):
+    """What a worker inherits from the supervisor: file descriptors, written as one command-line argument.
+
+    `listen_fds` are the bound sockets; `life_fd` reads EOF when the supervisor is gone; one byte to `ready_fd` says
+    that calls are served.
+    """
+
+    life_fd: int
+    ready_fd: int
+    listen_fds: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return ",".join(str(fd) for fd in (self.life_fd, self.ready_fd, *self.listen_fds))
+
+    @classmethod
+    def parse(cls, text: str) -> Seat:
+        """Raises ValueError."""
+        life_fd, ready_fd, *listen_fds = (int(part) for part in text.split(","))
+        return cls(life_fd, ready_fd, tuple(listen_fds))
+
+
+def check(options: ServerOptions) -> None:
+    """Raises SettingsInvalid where settings do not go together, or would send keys over a network in clear."""
+    if (options.tls_cert is None) != (options.tls_key is None):
+        missing = "server.tls_cert" if options.tls_cert is None else "server.tls_key"
+        raise SettingsInvalid(f"{missing} is missing: set tls_cert and tls_key together.", param=missing)
+    TrustedProxies(options.trusted_proxies)
+    if options.behind_proxy and not options.trusted_proxies:
+        raise SettingsInvalid(
+            "server.trusted_proxies is empty: with behind_proxy, name the addresses or networks of your proxies.",
+            param="server.trusted_proxies",
+        )
+    if not is_loopback(options.host) and options.tls_cert is None and not options.behind_proxy:
+        raise SettingsInvalid(
+            f"server.host {options.host} is reached from other machines, so keys would cross the network in clear: "
+            "set tls_cert and tls_key, or behind_proxy = true with trusted_proxies.",
+            param="server.host",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def listen(options: ServerOptions) -> list[socket.socket]:
+    """Bound, not yet listening sockets, one for each address of the host; all on one port. Raises SettingsInvalid."""
+    try:
+        found = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise SettingsInvalid(
+            f"server.host {options.host!r} is no address of this machine: {error.strerror}.", param="server.host"
+        ) from None
+    sockets: list[socket.socket] = []
+    failure: OSError | None = None
+    port = options.port
+    for family, _, _, _, address in dict.fromkeys(found):
+        try:
+            bound = _bound(family, (address[0], port, *address[2:]))
+        except OSError as error:
+            failure = error
+            # `localhost` often has an IPv6 address that the machine does not.
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                continue
+            break
+        sockets.append(bound)
+        port = bound.getsockname()[1]
+    if failure is None or (sockets and failure.errno != errno.EADDRINUSE):
+        return sockets
+    for bound in sockets:
+        bound.close()
+    raise _cannot_bind(options, failure)
+
+
+def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Inherited by what is accepted: an event of a stream must not wait for the ACK of the one before it.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _cannot_bind(options: ServerOptions, failure: OSError) -> SettingsInvalid:
+    where = f"{options.host} port {options.port}"
+    if failure.errno == errno.EADDRINUSE:
+        return SettingsInvalid(
+            f"server.port: something already listens on {where}. Stop it, or choose another with port.",
+            param="server.port",
+        )
+    if failure.errno == errno.EACCES:
+        return SettingsInvalid(
+            f"server.port: this user may not listen on {where}. Choose one above 1023.", param="server.port"
+        )
+    return SettingsInvalid(f"server.host: cannot listen on {where}: {failure.strerror}.", param="server.host")
+
+
+def url_of(options: ServerOptions, sockets: list[socket.socket]) -> str:
+    """Where calls are served, with the port that was really taken."""
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    scheme = "http" if options.tls_cert is None else "https"
+    return f"{scheme}://{host}:{sockets[0].getsockname()[1]}"
+
+
+def tls_context(options: ServerOptions) -> ssl.SSLContext | None:
+    """TLS 1.2 or later, HTTP/1.1 only; None without tls_cert. Raises SettingsInvalid."""
+    if options.tls_cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(options.tls_cert, options.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsInvalid(
+            f"server.tls_cert and server.tls_key cannot be used together ({error.strerror or 'not a PEM file'}): "
+            "tls_cert is a PEM file with the chain, your own certificate first, and tls_key the key it was made with.",
+            param="server.tls_cert",
+        ) from None
+    return context
+
+
+def raise_file_limit() -> None:
+    """Every connection is a file: takes as many as the system lets this process have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def run(app_factory: AppFactory, options: ServerOptions, hooks: Hooks, seat: Seat | None = None) -> int:
+    """Serves until SIGTERM or SIGINT and returns the exit status. The second signal does not wait for calls.
+
+    `app_factory` is called on the loop; its lifespan is started before and stopped after all calls. With a `seat`,
+    this process is a worker of a supervisor. Raises SettingsInvalid.
+    """
+    import uvloop  # noqa: PLC0415 - see the module's docstring
+
+    from trunkline.http.lifecycle import Lifecycle  # noqa: PLC0415 - see the module's docstring
+
+    check(options)
+    context = tls_context(options)
+    raise_file_limit()
+    sockets = listen(options) if seat is None else [socket.socket(fileno=fd) for fd in seat.listen_fds]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(Lifecycle(options, sockets, context), app_factory, hooks, seat))
+
+
+async def _serve(lifecycle: Lifecycle, app_factory: AppFactory, hooks: Hooks, seat: Seat | None) -> int:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lifecycle.ask_to_stop)
+    loop.add_signal_handler(signal.SIGHUP, hooks.on_hup)
+    if seat is not None:
+        threading.Thread(target=_watch_supervisor, args=(seat, loop, lifecycle), daemon=True, name="life").start()
+    if not await lifecycle.start(app_factory):
+        return FAILED_TO_START
+    hooks.on_ready(lifecycle.url)
+    if seat is not None:
+        os.write(seat.ready_fd, b"1")
+        os.close(seat.ready_fd)
+    await lifecycle.stop_asked.wait()
+    await lifecycle.stop()
+    return 0
+
+
+def _watch_supervisor(seat: Seat, loop: asyncio.AbstractEventLoop, lifecycle: Lifecycle) -> None:
+    """A worker without a supervisor would keep the port and hear no signal: it ends, even if its loop is stuck."""
+    while os.read(seat.life_fd, 1):
+        pass
+    log.error("supervisor_gone", detail="this worker ends now")
+    loop.call_soon_threadsafe(lifecycle.hurry)
+    threading.Event().wait(ORPHAN_EXIT_S)
+    os._exit(1)
