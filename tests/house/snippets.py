@@ -1,6 +1,7 @@
 """The fenced blocks of a document.
 
-A fence says its language and what is done with it: ```` ```python run ````; ```` ```bash because: needs a provider's key ````.
+A fence says its language and what is done with it: ```` ```python run ````, or why it is not run:
+```` ```bash because: needs a provider's key ````.
 A ```` ```text output ```` block right after one that runs is what it prints; `...` stands for anything.
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shutil
-import subprocess  # noqa: TID251 - asks shells and node whether a snippet is well formed
+import subprocess
 import sys
 from pathlib import Path
 
