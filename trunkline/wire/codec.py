@@ -1,11 +1,129 @@
 """JSON in and out, in one place.
 
-`fields` decodes the top level of a body once and leaves every value as the bytes it came in.
+`fields` decodes the top level of a body once and leaves every value as the bytes it came in. What it lets through, the
+gateway and every later reader understand alike: no name stands there twice, in other letters or in disguise.
 """
 
 from __future__ import annotations
 
+import operator
+import re
+from collections.abc import Iterable, Iterator
+
 import msgspec
 
+from trunkline.errors import InvalidRequest
+
 Raw = msgspec.Raw
-encode = msgspec.json.encode
+Fields = dict[str, Raw]
+encode = msgspec.json.Encoder().encode
+
+# What decoding bytes of unknown origin raises; RecursionError is how msgspec meets great depth.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+INVALID_JSON = "invalid_json"
+DUPLICATE_FIELD = "duplicate_field"
+
+
+class _Name(str):
+    """Equal only to itself, so that a dict keeps every pair of an object, repeated names too."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+
+
+# `operator.call(_Name, "model")` is `_Name("model")`; a Python function here would cost twice as much.
+_decode_pairs = msgspec.json.Decoder(dict[_Name, Raw], dec_hook=operator.call).decode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+# What stands between two values of an object: `, "name": `. Group 1 is the name as it was spelled.
+_GAP = re.compile(rb'[ \t\r\n]*[{,][ \t\r\n]*"((?:[^"\\]|\\.)*)"[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+
+
+def fields(body: bytes, read: frozenset[str], *, within: str = "") -> Fields:
+    """The top level of a JSON object, in order. Costs 0.9 us for 280 bytes.
+
+    `read` are the names the gateway acts on. Raises InvalidRequest for anything but one UTF-8 JSON object, a repeated
+    name, and a name that is one of `read` only after unescaping or case folding. `within` names the field that holds
+    the object, when it is not the body itself.
+    """
+    what = f"'{within}'" if within else "The request body"
+    if not body.isascii():
+        _refuse_invalid_utf8(body, what)
+    try:
+        pairs = _decode_pairs(body)
+    except msgspec.ValidationError:
+        raise InvalidRequest(f"{what} must be a JSON object.", code="invalid_type", param=within or None) from None
+    except RecursionError:
+        raise InvalidRequest(f"{what} is nested too deeply.", code=INVALID_JSON, param=within or None) from None
+    except msgspec.DecodeError as error:
+        sentence = f"{what} is not valid JSON: {error}." if body.strip() else f"{what} is empty; send a JSON object."
+        raise InvalidRequest(sentence, code=INVALID_JSON, param=within or None) from None
+    found = {str(name): value for name, value in pairs.items()}
+    if len(found) != len(pairs):
+        _refuse_repeated(map(str, pairs), within)
+    if not read.issuperset(found):
+        _refuse_other_letters(found, read, within)
+    if b"\\" in body:
+        _refuse_escaped(body, found, read, within)
+    return found
+
+
+def answer_fields(data: bytes) -> Fields | None:
+    """The top level of what a provider sent, or None when that is not one UTF-8 JSON object. Of a repeated name the
+    last wins."""
+    try:
+        if not data.isascii():
+            data.decode()
+        return _decode_object(data)
+    except UNREADABLE:
+        return None
+
+
+def _refuse_invalid_utf8(body: bytes, what: str) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{what} is not valid UTF-8 (byte {error.start}).", code=INVALID_JSON) from None
+
+
+def _path(within: str, name: str) -> str:
+    return f"{within}.{name}" if within else name
+
+
+def _refuse_repeated(names: Iterable[str], within: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            shown = _path(within, name[:64])
+            raise InvalidRequest(f"'{shown}' is given twice; send it once.", code=DUPLICATE_FIELD, param=shown)
+        seen.add(name)
+
+
+def _refuse_other_letters(found: Fields, read: frozenset[str], within: str) -> None:
+    for name in found:
+        if name not in read and (plain := name.casefold()) in read:
+            raise InvalidRequest(
+                f"'{name}' is not a field; did you mean '{plain}'?", code="unknown_parameter", param=_path(within, name)
+            )
+
+
+def _refuse_escaped(body: bytes, found: Fields, read: frozenset[str], within: str) -> None:
+    for name, spelled in zip(found, _spelled_names(body, found.values()), strict=True):
+        if b"\\" in spelled and name in read:
+            raise InvalidRequest(
+                f"The field name '{name}' is written with escapes; write it plainly.",
+                code="unknown_parameter",
+                param=_path(within, name),
+            )
+
+
+def _spelled_names(body: bytes, values: Iterable[Raw]) -> Iterator[bytes]:
+    """The names of an object as they stand in it. `values` are all its values, in order: they say where to look."""
+    position = 0
+    for value in values:
+        gap = _GAP.match(body, position)
+        assert gap is not None, "the body was decoded before"
+        yield gap[1]
+        position = gap.end() + len(value)
