@@ -1,0 +1,1 @@
+"""The sandbox: a provider inside this process. Deterministic, free, without key or network, and no language model."""
