@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Protocol
 
 import msgspec
@@ -47,10 +48,49 @@ class Origin(msgspec.Struct, frozen=True):
     port: int
 
 
-class UpstreamRequest(msgspec.Struct, kw_only=True):
-    """`target` is path and query. `headers` are complete but for host, content-length and connection.
+class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What HTTPS_PROXY and NO_PROXY say. `url` may hold the proxy's own credential: it is never printed."""
 
-    `streaming` says that the answer is read piece by piece, which starts the first-byte timer.
+    url: str
+    no_proxy: str = ""
+
+    def __repr__(self) -> str:
+        return f"ProxySettings(no_proxy={self.no_proxy!r})"
+
+    def covers(self, origin: Origin) -> bool:
+        """HTTPS origins go through the proxy unless NO_PROXY names them.
+
+        NO_PROXY is a comma-separated list of `*`, names (a name stands for its subdomains too), addresses and
+        networks (10.0.0.0/8), each but the star with an optional `:port`.
+        """
+        return origin.scheme == "https" and not any(
+            _names(entry.strip().lower(), origin) for entry in self.no_proxy.split(",")
+        )
+
+
+def _names(entry: str, origin: Origin) -> bool:
+    if entry in ("", "*"):
+        return entry == "*"
+    try:
+        return ipaddress.ip_address(origin.host) in ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        pass  # a name on either side, or a port behind the address
+    name, colon, port = entry.rpartition(":")
+    if colon and port.isdigit():
+        if int(port) != origin.port:
+            return False
+        entry = name.strip("[]")
+    entry = entry.removeprefix("*").lstrip(".")
+    host = origin.host.lower()
+    return host == entry or host.endswith("." + entry)
+
+
+class UpstreamRequest(msgspec.Struct, kw_only=True):
+    """`target` is path and query. `headers` are complete but for host, content-length and connection; they ask for
+    `accept-encoding: identity`, because an encoded answer is an error here.
+
+    `streaming` says that the answer is read piece by piece: the first-byte timer runs, and every piece is handed over
+    as it arrives. A whole answer may be held back until it is complete. `proxy` allows the way through HTTPS_PROXY.
     """
 
     origin: Origin
@@ -64,10 +104,11 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
 
 
 class UpstreamResponse(Protocol):
-    """Header names come lower-cased. Exactly one of: read to the end, or `close`.
+    """Header names come lower-cased. Exactly one of: read to the end, or `close`. One task reads.
 
     Every wait raises UpstreamTimeout, UpstreamFailed (the connection broke before a byte of the body) or StreamCut
-    (it broke in the body). After an error or `close`, the connection is gone or back in its pool; nothing leaks.
+    (it broke in the body); what arrived before the error is handed out first. Cancelling the task that waits closes
+    the connection. After an error or `close`, the connection is gone or back in its pool; nothing leaks.
     """
 
     status: int
@@ -82,7 +123,10 @@ class UpstreamResponse(Protocol):
         ...
 
     def close(self) -> None:
-        """Give up: cancels upstream at once when the body has not ended. Harmless after the end, and twice."""
+        """Give up: cancels upstream at once when the body has not ended. Harmless after the end, and twice.
+
+        Reading on after it is StreamCut.
+        """
         ...
 
     def cancel(self, error: Exception) -> None:
@@ -92,7 +136,13 @@ class UpstreamResponse(Protocol):
 
 class Transport(Protocol):
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
-        """Returns when status and headers are here. Cancelling the task that waits closes the connection."""
+        """Returns when status and headers are here. Cancelling the task that waits closes the connection.
+
+        Raises UpstreamTimeout, UpstreamFailed (no connection, or none that held until the headers were here) and
+        Unavailable with code `pool_exhausted`.
+        """
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Ends every call under way and closes every connection; nothing can be sent afterwards."""
+        ...

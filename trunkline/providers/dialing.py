@@ -1,0 +1,88 @@
+"""A new connection to an origin: name, address, TCP, TLS; and a plain sentence for each way it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+
+import aiohappyeyeballs
+
+from trunkline.errors import SettingsInvalid, UpstreamFailed, UpstreamTimeout
+from trunkline.providers.connection import Connection
+from trunkline.providers.transport import Origin
+
+# RFC 8305 section 5: the next address is tried when the last one has not answered after 250 ms.
+NEXT_ADDRESS_S = 0.25
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """The system's authorities and those of `ca_file`; certificate and host name are verified."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as error:
+            reason = "it holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+            raise SettingsInvalid(
+                f"transport.ca_file = {ca_file!r} cannot be used: {reason}.", param="transport.ca_file"
+            ) from error
+    return context
+
+
+async def dial(
+    origin: Origin, tls: ssl.SSLContext | None, connect_s: float, make: Callable[[], Connection]
+) -> Connection:
+    """Raises UpstreamTimeout after `connect_s`, UpstreamFailed for everything else."""
+    place = f"{origin.host}:{origin.port}"
+    try:
+        async with asyncio.timeout(connect_s):
+            sock = await _connect(origin)
+            return await _open(sock, origin, tls, make)
+    except TimeoutError as error:
+        # ETIMEDOUT of the kernel is a TimeoutError too.
+        raise UpstreamTimeout(f"No connection to {place} within connect_s = {connect_s:g} s.") from error
+    except (OSError, UnicodeError, RuntimeError) as error:
+        raise UpstreamFailed(refusal_sentence(place, origin.host, error)) from error
+
+
+async def _connect(origin: Origin) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    addresses = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    # Not the loop's own way: uvloop's create_connection has no happy eyeballs.
+    sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+async def _open(
+    sock: socket.socket, origin: Origin, tls: ssl.SSLContext | None, make: Callable[[], Connection]
+) -> Connection:
+    loop = asyncio.get_running_loop()
+    try:
+        _, connection = await loop.create_connection(
+            make, sock=sock, ssl=tls, server_hostname=None if tls is None else origin.host
+        )
+    except BaseException:
+        sock.close()
+        raise
+    return connection
+
+
+def refusal_sentence(place: str, host: str, error: Exception) -> str:
+    """What went wrong, for the caller and for the one who runs the gateway."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"The certificate of {place} is not accepted: {error.verify_message}. "
+            "A private certificate authority is named by transport.ca_file."
+        )
+    if isinstance(error, ssl.SSLError):
+        return f"TLS with {place} failed: {error.reason or 'the connection was closed'}."
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return f"The name {host} cannot be resolved."
+    if isinstance(error, ConnectionResetError | ConnectionAbortedError):
+        return f"{place} closed the connection before it was established."
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"No connection to {place}: {reason or type(error).__name__}."
