@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from trunkline import clock
 from trunkline.http.asgi import Headers
 from trunkline.pipeline.call import Call
 
@@ -47,7 +48,7 @@ class FactHeaders:
             return headers
         model, provider = header_value(deployment.model_id), header_value(deployment.provider_id)
         asked, attempts = header_value(route.asked), b"%d" % call.attempts
-        overhead = b"%.3f" % (call.overhead_s() * 1000)
+        overhead = b"%.3f" % (call.overhead_until(clock.monotonic_s()) * 1000)
         for position, name in enumerate(self._model):
             add((name, model))
             add((self._alias[position], asked))

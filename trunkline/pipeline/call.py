@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Annotated, Protocol
 
 import msgspec
@@ -11,19 +11,23 @@ from msgspec import Meta
 
 from trunkline import clock
 from trunkline.catalog.models import Deployment
-from trunkline.errors import ClientGone, Defect, TrunklineError
+from trunkline.errors import ClientGone, Defect, TrunklineError, Unavailable, UpstreamError
 from trunkline.ids import CallId
 from trunkline.pipeline.identity import KeyTable
 from trunkline.pipeline.relay import relay
 from trunkline.policy import keys as key_policy
-from trunkline.policy.metering import Usage
 from trunkline.ports.keys import KeyRecord
-from trunkline.providers import adapter
+from trunkline.providers import adapter, faults
 from trunkline.providers.credentials import Upstream
-from trunkline.providers.transport import Timers, Transport, UpstreamResponse
+from trunkline.providers.transport import Headers, Timers, Transport, UpstreamResponse
 from trunkline.routing import attempts
 from trunkline.routing.table import Route, RouteTable
-from trunkline.wire.openai_chat import ChatRequest, read_request
+from trunkline.wire import openai_chat
+from trunkline.wire.openai_chat import ChatRequest, Usage
+from trunkline.wire.openai_chat_stream import ChatStream
+
+WHOLE_ANSWER_LIMIT_BYTES = 32 * 1024 * 1024
+REFUSAL_LIMIT_BYTES = 64 * 1024
 
 
 class CompatOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +62,7 @@ class Client(Protocol):
         ...
 
 
-class Serving(msgspec.Struct, frozen=True, kw_only=True):
+class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the settings decide about calls. A reload replaces it whole; a call keeps the one it began with."""
 
     routes: RouteTable
@@ -73,17 +77,18 @@ class Call:
     __slots__ = (
         "answered_at",
         "attempts",
+        "began",
         "deployment",
         "ended_at",
         "error",
         "first_event_at",
         "id",
         "key",
+        "overhead_s",
         "protocol",
         "read_at",
         "request_id",
         "route",
-        "sent_at",
         "started_at",
         "stream",
         "trace",
@@ -102,27 +107,51 @@ class Call:
         self.deployment: Deployment | None = None
         self.attempts = 0
         self.stream = False
+        self.began = False
         self.usage: Usage | None = None
         self.error: TrunklineError | None = None
         self.warnings: list[str] = []
         self.started_at = clock.monotonic_s()
-        self.read_at = self.sent_at = self.answered_at = self.first_event_at = self.ended_at = 0.0
+        self.read_at = self.answered_at = self.first_event_at = self.ended_at = 0.0
         self.upstream_s = 0.0
+        self.overhead_s = 0.0
 
-    def overhead_s(self) -> float:
-        """Since the body was read: the time that was ours and not a provider's."""
-        return max(0.0, clock.monotonic_s() - self.read_at - self.upstream_s)
+    def overhead_until(self, moment: float) -> float:
+        """Seconds since the body was read that were ours and not a provider's; 0.0 before it was read."""
+        return max(0.0, moment - self.read_at - self.upstream_s) if self.read_at else 0.0
+
+
+class Record(Protocol):
+    """The last step, as pipeline/record.py fulfils it."""
+
+    def ended(self, call: Call) -> None: ...
+
+    def attempt(self, call: Call, error: TrunklineError | None) -> None: ...
+
+
+class _Sending(msgspec.Struct, frozen=True):
+    """What every attempt of one call needs."""
+
+    call: Call
+    request: ChatRequest
+    candidates: tuple[Deployment, ...]
+    client: Client
+    settings: LiveSettings
 
 
 class Pipeline:
-    """The services a call needs. One per process; `serving` is replaced by a reload."""
+    """The services a call needs. One per process; a reload replaces `settings`."""
 
     def __init__(
-        self, keys: KeyTable, serving: Serving, transports: dict[str, Transport], record: Callable[[Call], None]
+        self,
+        keys: KeyTable,
+        settings: LiveSettings,
+        transports: Mapping[str, Transport],
+        record: Record,
     ) -> None:
-        """`transports`: by the scheme of an origin, `sandbox` among them. `record` is called once for every call."""
+        """`transports` by an origin's scheme, the sandbox's among them."""
         self.keys = keys
-        self.serving = serving
+        self.settings = settings
         self._transports = transports
         self._record = record
 
@@ -130,28 +159,119 @@ class Pipeline:
         """The body of a whole answer, or None when a stream has been relayed. Raises what refused or ended the call."""
         try:
             call.key = await self._identify(client)
-            request = read_request(await client.body())
-            serving = self.serving
-            call.stream = request.stream
-            call.route = serving.routes.resolve(request.model)
-            deployments = self._admit(call.key, call.route)
-            return await self._send(call, request, deployments, client)
+            request = await self._read(call, client)
+            settings = self.settings
+            call.route = settings.routes.resolve(request.model)
+            candidates = self._admit(call.key, call.route)
+            return await self._send(_Sending(call, request, candidates, client, settings))
         except TrunklineError as error:
             call.error = error
             raise
         except asyncio.CancelledError:
             if not client.gone:
                 raise
-            call.error = ClientGone("the client went away")
+            call.error = ClientGone("The client went away.")
             raise call.error from None
         except Exception as error:
-            # A bug of ours must still answer the caller and be counted.
-            call.error = Defect("Something went wrong inside the gateway; it has been logged.")
+            # A bug of ours must still answer the caller, and be counted and logged.
+            call.error = Defect("Something went wrong inside the gateway; it has been logged under this call's id.")
             raise call.error from error
         finally:
             self._settle(call)
-            self._record(call)
+            self._record.ended(call)
 
     async def _identify(self, client: Client) -> KeyRecord:
         credential = client.credential()
         return self.keys.get(credential) or await self.keys.lookup(credential)
+
+    async def _read(self, call: Call, client: Client) -> ChatRequest:
+        body = await client.body()
+        call.read_at = clock.monotonic_s()
+        request = openai_chat.read_request(body)
+        call.stream = request.stream
+        return request
+
+    def _admit(self, key: KeyRecord, route: Route) -> tuple[Deployment, ...]:
+        """The deployments this key may use. Limits and budgets will refuse here too."""
+        return key_policy.permitted(key, route)
+
+    async def _send(self, sending: _Sending) -> bytes | None:
+        """One attempt at a time. The next one stays possible until an event has gone to the client."""
+        call, candidates = sending.call, sending.candidates
+        deployment = candidates[0]
+        while True:
+            call.deployment = deployment
+            call.attempts += 1
+            try:
+                answer = await self._attempt(sending, deployment)
+            except (UpstreamError, Unavailable) as error:
+                following = None
+                if not call.began:
+                    following = attempts.next_deployment(error, call.attempts, candidates)
+                self._record.attempt(call, error)
+                if following is None:
+                    raise
+                deployment = following
+            else:
+                self._record.attempt(call, None)
+                return answer
+
+    async def _attempt(self, sending: _Sending, deployment: Deployment) -> bytes | None:
+        call, request, settings = sending.call, sending.request, sending.settings
+        upstream = settings.upstreams[deployment.provider_id]
+        call.warnings.clear()
+        body = adapter.chat_body(request, deployment, call.warnings)
+        outbound = adapter.chat_request(
+            upstream, body, streaming=request.stream, timers=settings.timers, trace=call.trace
+        )
+        sent_at = clock.monotonic_s()
+        call.answered_at = 0.0
+        response: UpstreamResponse | None = None
+        try:
+            response = await self._transports[upstream.origin.scheme].send(outbound)
+            call.answered_at = clock.monotonic_s()
+            if response.status != 200:
+                refusal = await response.read(REFUSAL_LIMIT_BYTES)
+                raise faults.refusal(deployment.provider_id, response.status, response.headers, refusal)
+            if request.stream:
+                call.upstream_s += call.answered_at - sent_at
+                call.overhead_s = call.overhead_until(call.answered_at)
+                await self._relay(sending, deployment, response)
+                return None
+            return await self._whole(sending, deployment, response)
+        finally:
+            if not request.stream or call.answered_at == 0.0:
+                call.upstream_s += clock.monotonic_s() - sent_at
+            if response is not None:
+                response.close()
+
+    async def _whole(self, sending: _Sending, deployment: Deployment, response: UpstreamResponse) -> bytes:
+        body = await response.read(WHOLE_ANSWER_LIMIT_BYTES)
+        answer = openai_chat.read_answer(body)
+        if answer.error is not None:
+            raise faults.from_facts(deployment.provider_id, answer.error.status or 502, answer.error)
+        sending.call.usage = answer.usage
+        if sending.settings.compat.restamp_model:
+            return openai_chat.with_model(body, sending.request.model)
+        return body
+
+    async def _relay(self, sending: _Sending, deployment: Deployment, response: UpstreamResponse) -> None:
+        call, request = sending.call, sending.request
+        stream = ChatStream(
+            include_usage=request.include_usage,
+            n=request.n,
+            role_in_every_chunk=deployment.provider.dialect.role_in_every_chunk,
+            model=request.model if sending.settings.compat.restamp_model else None,
+            error=lambda facts: faults.from_facts(deployment.provider_id, facts.status or 502, facts),
+        )
+        try:
+            await relay(response, stream, sending.client)
+        finally:
+            call.usage = stream.usage
+            call.began = stream.began
+
+    def _settle(self, call: Call) -> None:
+        """What the call used is known now; `record` counts it."""
+        call.ended_at = clock.monotonic_s()
+        if not call.overhead_s:
+            call.overhead_s = call.overhead_until(call.ended_at)

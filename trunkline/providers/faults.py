@@ -44,11 +44,10 @@ def clean(message: str) -> str:
 
 def _mask(found: re.Match[str]) -> str:
     text = found[0]
-    # Model names, parameters and words are long too; a secret has digits among its letters.
-    plain_word = (
-        not any(c.isdigit() for c in text) and "*" not in text and not text.lower().startswith(("bearer", "basic"))
-    )
-    return text if plain_word else "[redacted]"
+    value = text.split()[-1]
+    # Model names, parameters and words are long too; a secret has digits, stars or mixed case among its letters.
+    mixed_case = value[1:] not in (value[1:].lower(), value[1:].upper())
+    return "[redacted]" if mixed_case or "*" in value or any(c.isdigit() for c in value) else text
 
 
 def refusal(provider: str, status: int, headers: Headers, body: bytes) -> UpstreamError:

@@ -1,0 +1,100 @@
+"""Every error has one HTTP shape, in each protocol's own envelope."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import pytest
+
+from trunkline import errors
+from trunkline.errors import TrunklineError
+from trunkline.http import problems
+
+EVERY_KIND = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, TrunklineError)]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (errors.InvalidRequest("x"), 400, "invalid_request_error"),
+        (errors.BodyTooLarge("x"), 413, "invalid_request_error"),
+        (errors.UnsupportedMediaType("x"), 415, "invalid_request_error"),
+        (errors.Unauthenticated("x"), 401, "invalid_request_error"),
+        (errors.Forbidden("x"), 403, "permission_error"),
+        (errors.NotFound("x"), 404, "invalid_request_error"),
+        (errors.MethodNotAllowed("x"), 405, "invalid_request_error"),
+        (errors.Unavailable("x"), 503, "server_error"),
+        (errors.StoreUnavailable("x"), 503, "server_error"),
+        (errors.UpstreamRefused("x", status=400), 400, "invalid_request_error"),
+        (errors.UpstreamRefused("x", status=404), 404, "invalid_request_error"),
+        (errors.UpstreamRefused("x", status=413), 413, "invalid_request_error"),
+        (errors.UpstreamRefused("x", status=422), 422, "invalid_request_error"),
+        (errors.UpstreamRateLimited("x", status=429), 429, "rate_limit_error"),
+        (errors.UpstreamAccount("x", status=401), 502, "server_error"),
+        (errors.UpstreamOverloaded("x", status=529), 503, "server_error"),
+        (errors.UpstreamTimeout("x"), 504, "server_error"),
+        (errors.UpstreamFailed("x", status=500), 502, "server_error"),
+        (errors.StreamCut("x"), 502, "server_error"),
+        (errors.Defect("x"), 500, "server_error"),
+    ],
+)
+def test_the_table(error: TrunklineError, status: int, kind: str) -> None:
+    problem = problems.problem(error, anthropic=False, request_id="req-1")
+    body = json.loads(problem.body)["error"]
+    assert problem.status == status
+    assert body == {"message": "x", "type": kind, "param": None, "code": error.code}
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_no_error_is_without_a_shape(kind: type[TrunklineError]) -> None:
+    for anthropic in (False, True):
+        problem = problems.problem(kind("x"), anthropic=anthropic, request_id="req-1")
+        assert 400 <= problem.status <= 599
+        assert json.loads(problem.body)["error"]["message"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind"),
+    [
+        (errors.Unauthenticated("x"), 401, "authentication_error"),
+        (errors.NotFound("x"), 404, "not_found_error"),
+        (errors.UpstreamRefused("x", status=404), 404, "not_found_error"),
+        (errors.BodyTooLarge("x"), 413, "request_too_large"),
+        (errors.UpstreamOverloaded("x"), 529, "overloaded_error"),
+        (errors.UpstreamTimeout("x"), 504, "timeout_error"),
+    ],
+)
+def test_a_messages_caller_gets_his_own_envelope(error: TrunklineError, status: int, kind: str) -> None:
+    problem = problems.problem(error, anthropic=True, request_id="req-1")
+    assert problem.status == status
+    assert json.loads(problem.body) == {
+        "type": "error",
+        "error": {"type": kind, "message": "x"},
+        "request_id": "req-1",
+    }
+    assert (b"request-id", b"req-1") in problem.headers
+
+
+def test_when_to_come_back_is_said() -> None:
+    def told(error: TrunklineError) -> dict[bytes, bytes]:
+        return dict(problems.retry_headers(error))
+
+    assert told(errors.UpstreamRateLimited("x", retry_after_s=1.2)) == {b"retry-after": b"2"}
+    assert told(errors.Unavailable("x")) == {b"retry-after": b"1"}
+    assert told(errors.UpstreamAccount("x")) == {b"x-should-retry": b"false"}
+    assert told(errors.InvalidRequest("x")) == {}
+
+
+def test_an_error_in_a_stream_is_its_last_event() -> None:
+    event = problems.error_event(errors.StreamCut("it broke off"))
+    assert event.startswith(b"data: ")
+    assert event.endswith(b"\n\n")
+    assert json.loads(event[6:])["error"]["code"] == "stream_cut"
+
+
+def test_the_route_tells_the_protocol() -> None:
+    assert problems.speaks_anthropic("/v1/messages", {})
+    assert not problems.speaks_anthropic("/v1/chat/completions", {b"anthropic-version": b"2023-06-01"})
+    assert problems.speaks_anthropic("/v1/models", {b"anthropic-version": b"2023-06-01"})
+    assert not problems.speaks_anthropic("/v1/models", {})
