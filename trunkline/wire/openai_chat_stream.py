@@ -71,6 +71,7 @@ class ChatStream:
     model                the name to show instead of the provider's
     error                makes the error for what the provider says went wrong
 
+    `holds` counts the finish chunks that were held back for their usage: when it has risen, `release` is due later.
     `feed` and `end` raise StreamCut, UpstreamFailed or what `error` made; `unsent` is then what may still be written.
     """
 
@@ -94,6 +95,7 @@ class ChatStream:
         "_usage_sent",
         "began",
         "done",
+        "holds",
         "unsent",
         "usage",
     )
@@ -126,6 +128,7 @@ class ChatStream:
         self._usage_sent = False
         self.began = False
         self.done = False
+        self.holds = 0
         self.unsent = b""
         self.usage: Usage | None = None
 
@@ -133,11 +136,6 @@ class ChatStream:
     def finished(self) -> bool:
         """Every choice has its finish reason: an end now is a good end."""
         return bool(self._finished) and (self._one_choice or self._seen <= self._finished)
-
-    @property
-    def holding(self) -> bool:
-        """A finish chunk waits for its usage; `release` lets it go without."""
-        return self._held is not None
 
     def feed(self, data: bytes) -> bytes:
         """The events to write now, in one write; b"" when there are none. After `[DONE]` everything is ignored."""
@@ -152,7 +150,7 @@ class ChatStream:
         return self._checked(self._relay_end)
 
     def release(self) -> bytes:
-        """The finish chunk that was held, without usage."""
+        """The finish chunk that is held, if one still is: its usage has not come in time."""
         self._send_held()
         return self._take_out()
 
@@ -302,6 +300,7 @@ class ChatStream:
         if not self._include_usage:
             self._send_held()
             self._held = fields
+            self.holds += 1
         else:
             self._out.append(encode(fields) if payload is None else payload)
         self._finished.update(map(_index, edit.finishes))
