@@ -190,9 +190,8 @@ class KeyTable:
         if moved and self.on_change is not None:
             self.on_change()
 
-    # From here on: the thread.
-
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The thread. It, and what it calls, never changes the table."""
         reachable = True
         flush_at = clock.monotonic_s() + self._pace.flush_s
         while not self._stopping.wait(self._pace.poll_s):

@@ -12,6 +12,13 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _accounts()
+    _keys()
+    _admin_links()
+    _version()
+
+
+def _accounts() -> None:
     accounts = op.create_table(
         "accounts",
         sa.Column("account_id", sa.String(64), nullable=False),
@@ -22,6 +29,12 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["parent_id"], ["accounts.account_id"], name="fk_accounts_parent_id"),
     )
     op.create_index("ix_accounts_parent_id", "accounts", ["parent_id"])
+    op.bulk_insert(
+        accounts, [{"account_id": "acct_root", "parent_id": None, "name": "root", "created_at": clock.now_s()}]
+    )
+
+
+def _keys() -> None:
     op.create_table(
         "keys",
         sa.Column("account_id", sa.String(64), nullable=False),
@@ -55,6 +68,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("public_id", name="uq_key_secrets_public_id"),
         sa.UniqueConstraint("digest", name="uq_key_secrets_digest"),
     )
+
+
+def _admin_links() -> None:
     op.create_table(
         "admin_links",
         sa.Column("account_id", sa.String(64), nullable=False),
@@ -66,6 +82,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["accounts.account_id"], name="fk_admin_links_account_id"),
         sa.UniqueConstraint("digest", name="uq_admin_links_digest"),
     )
+
+
+def _version() -> None:
     version = op.create_table(
         "version",
         sa.Column("row", sa.Integer, autoincrement=False, nullable=False),
@@ -75,4 +94,3 @@ def upgrade() -> None:
         sa.CheckConstraint("row = 1", name="ck_version_one_row"),
     )
     op.bulk_insert(version, [{"row": 1, "number": 1, "pepper_check": None}])
-    op.bulk_insert(accounts, [{"account_id": "acct_root", "parent_id": None, "name": "root", "created_at": clock.now_s()}])

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import ForeignKeyConstraint, Table
+
+from trunkline.storage.schema import metadata
+
+# About the installation as a whole. Alembic's own table is no table of ours.
+WITHOUT_ACCOUNT = {"version"}
+TENANT_TABLES = [table for name, table in metadata.tables.items() if name not in WITHOUT_ACCOUNT]
+
+
+@pytest.mark.parametrize("table", TENANT_TABLES, ids=lambda table: table.name)
+def test_every_row_belongs_to_an_account(table: Table) -> None:
+    assert table.c.account_id.nullable is False
+    assert table.c.account_id in list(table.primary_key.columns)
+
+
+@pytest.mark.parametrize("table", TENANT_TABLES, ids=lambda table: table.name)
+def test_every_reference_keeps_to_its_account(table: Table) -> None:
+    """Whoever points at another table's row points at it together with the account."""
+    for constraint in table.constraints:
+        if isinstance(constraint, ForeignKeyConstraint):
+            assert "account_id" in {element.column.name for element in constraint.elements}
+
+
+def test_the_exceptions_are_there() -> None:
+    assert set(metadata.tables) >= WITHOUT_ACCOUNT | {"accounts", "keys", "key_secrets", "admin_links"}
+
+
+def test_no_column_holds_a_secret() -> None:
+    names = {column.name for table in metadata.tables.values() for column in table.columns}
+    assert not names & {"key", "secret", "token", "value", "password"}
