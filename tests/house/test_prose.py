@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.house import tree
@@ -17,7 +18,8 @@ from tests.house.snippets import Snippet, snippets_of
 DOCUMENTS = tree.files(".md")
 GUIDE = [path for path in DOCUMENTS if path.parts[:2] == ("docs", "guide")]
 SNIPPETS = [snippet for path in GUIDE for snippet in snippets_of(path)]
-LOCKS = [path for path in tree.files(".lock") if path.name.startswith("requirements")]
+LOCKS = tree.files(".lock")
+NPM_LOCKS = tree.files("package-lock.json")
 # Spelled in halves, or this file would be the first to break its own rule.
 REGISTRIES = [
     left + right
@@ -34,8 +36,8 @@ REGISTRIES = [
 ]
 MACHINE_PATHS = re.compile(r"(?<![\w.~-])/(?:work|home/\w+|Users/\w+|tmp/plan|mnt/\w+)/")
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
-# Nouns of the framework or of the language, not of this project.
-PLAIN_WORDS = {"options", "protocol"}
+# Words of programming, not of this project, and adjectives that a class ends in.
+PLAIN_WORDS = {"options", "protocol", "list", "listed", "listing", "nearest", "available", "kind", "shape", "decoded"}
 
 
 def anchors(path: Path) -> set[str]:
@@ -104,6 +106,13 @@ def test_locks_pin_by_hash_and_name_no_index(path: Path) -> None:
         entry.split()[0] for entry in entries if entry.strip() and ("==" not in entry or "--hash=" not in entry)
     ]
     assert not unpinned
+
+
+@pytest.mark.parametrize("path", NPM_LOCKS, ids=str)
+def test_npm_locks_pin_by_hash_and_name_no_index(path: Path) -> None:
+    packages = msgspec.json.decode(tree.read(path))["packages"]
+    assert not [name for name, entry in packages.items() if "resolved" in entry]
+    assert not [name for name, entry in packages.items() if name and "integrity" not in entry]
 
 
 def test_there_are_locks() -> None:

@@ -51,7 +51,7 @@ class ChatCompletionRequest(msgspec.Struct):
     presence_penalty: Annotated[float, Meta(ge=-2, le=2, description="Against repeating at all.")] | UnsetType = UNSET
     max_tokens: Annotated[int, Meta(ge=1, description="The longest answer, in tokens.")] | UnsetType = UNSET
     max_completion_tokens: Annotated[int, Meta(ge=1, description="The same, reasoning included.")] | UnsetType = UNSET
-    n: Annotated[int, Meta(ge=1, description="How many answers.")] | UnsetType = UNSET
+    n: Annotated[int, Meta(ge=1, le=128, description="How many answers.")] | UnsetType = UNSET
     stop: Annotated[str | list[str] | UnsetType, Meta(description="Text that ends the answer.")] = UNSET
     seed: Annotated[int, Meta(description="For answers that repeat, where the provider can.")] | UnsetType = UNSET
     tools: Annotated[list[dict[str, Any]] | UnsetType, Meta(description="What the model may call.")] = UNSET
