@@ -8,7 +8,6 @@ that could be a secret.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import math
 import os
 import re
@@ -22,14 +21,16 @@ import msgspec
 from msgspec import inspect
 
 from trunkline.catalog.prices import PriceOptions
+from trunkline.catalog.providers import PROVIDERS
 from trunkline.errors import SettingsInvalid
+from trunkline.http import server
 from trunkline.http.server import ServerOptions
-from trunkline.observe import LogOptions, Secret
+from trunkline.observe import LogOptions
 from trunkline.pipeline.call import CompatOptions
 from trunkline.policy.keys import KeysOptions
 from trunkline.providers.credentials import ProviderOptions
 from trunkline.providers.discovery import DiscoveryOptions
-from trunkline.providers.transport import Timers, TransportOptions
+from trunkline.providers.transport import ProxySettings, Timers, TransportOptions
 from trunkline.routing.table import RouteOptions
 from trunkline.storage.database import DatabaseOptions
 
@@ -61,17 +62,13 @@ NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 class ProviderKeys(Mapping[str, str]):
-    """The environment's variables that may hold a provider's key. Printing it shows their names alone."""
+    """The variables of the environment that usually hold providers' keys. Printing it shows their names alone."""
 
     __slots__ = ("_values",)
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        looks_like_a_key = re.compile(r"[A-Z][A-Z0-9_]*_(API_KEY|KEY|TOKEN)")
-        self._values = {
-            name: value
-            for name, value in environment.items()
-            if value and looks_like_a_key.fullmatch(name) and not name.startswith(PREFIX)
-        }
+        names = (name for provider in PROVIDERS.values() for name in provider.key_names)
+        self._values = {name: environment[name].strip() for name in names if environment.get(name, "").strip()}
 
     def __getitem__(self, name: str) -> str:
         return self._values[name]
@@ -84,14 +81,6 @@ class ProviderKeys(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"ProviderKeys({', '.join(sorted(self._values))})"
-
-
-class Proxies(msgspec.Struct, frozen=True, kw_only=True):
-    """HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in either case. A proxy's URL may hold a password."""
-
-    http: Secret | None = None
-    https: Secret | None = None
-    no_proxy: tuple[str, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +100,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     discovery: DiscoveryOptions = DiscoveryOptions()
     log: LogOptions = LogOptions()
     compat: CompatOptions = CompatOptions()
-    proxies: Proxies = Proxies()
+    proxy: ProxySettings | None = None
     overrides: Mapping[str, object] = NOTHING
 
     def __repr__(self) -> str:
@@ -148,11 +137,11 @@ def load(
         data_dir=_make_data_dir(data_dir if data_dir is not None else Path(DEFAULT_DATA_DIR)),
         path=file,
         environment_keys=ProviderKeys(environment),
-        proxies=_proxies(environment),
+        proxy=_proxy(environment),
         overrides=dict(overrides),
         **reading.build(),
     )
-    _check_server(settings.server)
+    server.check(settings.server)
     return settings
 
 
@@ -374,47 +363,16 @@ def _make_data_dir(data_dir: Path) -> Path:
     return whole
 
 
-def _proxies(environment: Mapping[str, str]) -> Proxies:
-    def secret(name: str) -> Secret | None:
-        url = environment.get(name) or environment.get(name.lower())
-        return Secret(url) if url else None
+def _proxy(environment: Mapping[str, str]) -> ProxySettings | None:
+    """HTTPS_PROXY and NO_PROXY, in either case."""
 
-    exempt = environment.get("NO_PROXY") or environment.get("no_proxy") or ""
-    return Proxies(
-        http=secret("HTTP_PROXY"),
-        https=secret("HTTPS_PROXY"),
-        no_proxy=tuple(host.strip() for host in exempt.split(",") if host.strip()),
-    )
+    def variable(name: str) -> str:
+        return environment.get(name) or environment.get(name.lower()) or ""
 
-
-def _check_server(server: ServerOptions) -> None:
-    """What holds between settings: TLS comes in pairs, and nothing but loopback listens without it."""
-    if (server.tls_cert is None) != (server.tls_key is None):
-        missing = "server.tls_cert" if server.tls_cert is None else "server.tls_key"
-        raise SettingsInvalid(f"{missing} is missing: tls_cert and tls_key are set together", param=missing)
-    for network in server.trusted_proxies:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError:
-            raise SettingsInvalid(
-                "server.trusted_proxies: each entry is an address or a network, such as 10.0.0.0/8",
-                param="server.trusted_proxies",
-            ) from None
-    proxied = server.behind_proxy and server.trusted_proxies
-    if not is_loopback(server.host) and server.tls_cert is None and not proxied:
-        raise SettingsInvalid(
-            f"server.host: {server.host} can be reached from other machines, so keys would cross the network in clear; "
-            "set tls_cert and tls_key, or behind_proxy = true with trusted_proxies",
-            param="server.host",
-        )
-
-
-def is_loopback(host: str) -> bool:
-    """True for an address that no other machine reaches. Of names only `localhost` is one."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+    url = variable("HTTPS_PROXY")
+    if not url:
+        return None
+    return ProxySettings(url=url if "://" in url else f"http://{url}", no_proxy=variable("NO_PROXY"))
 
 
 def _fields(options: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
