@@ -12,15 +12,13 @@ from uvicorn.config import Config
 from uvicorn.lifespan.on import LifespanOn
 
 from trunkline import clock, observe
+from trunkline.http.acceptor import Acceptor
 from trunkline.http.asgi import Application
 from trunkline.http.protocol import SWEEP_S, HardenedProtocol, HardenedState
 from trunkline.http.server import AppFactory, ServerOptions, Serving, url_of
 
-BACKLOG = 4_096
-"""Connections that may wait to be accepted; the system caps it at net.core.somaxconn."""
 IDLE_NOTICE_S = 1.0
 LIFESPAN_STOP_S = 10.0
-TLS_SHUTDOWN_S = 5.0
 POLL_S = 0.02
 
 log = observe.logger("server")
@@ -40,7 +38,7 @@ class Lifecycle:
         self._hurried = asyncio.Event()
         self._sockets = sockets
         self._context = context
-        self._servers: list[asyncio.Server] = []
+        self._acceptors: list[Acceptor] = []
         self._lifespan: LifespanOn | None = None
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -53,17 +51,14 @@ class Lifecycle:
         if lifespan.should_exit:
             return False
         self.sweep()
+
+        def protocol_factory() -> HardenedProtocol:
+            return HardenedProtocol(config, self.state, lifespan.state, loop)
+
         for bound in self._sockets:
-            self._servers.append(
-                await loop.create_server(
-                    lambda: HardenedProtocol(config, self.state, lifespan.state, loop),
-                    sock=bound,
-                    ssl=self._context,
-                    backlog=BACKLOG,
-                    ssl_handshake_timeout=None if self._context is None else self.options.header_timeout_s,
-                    ssl_shutdown_timeout=None if self._context is None else TLS_SHUTDOWN_S,
-                )
-            )
+            acceptor = Acceptor(bound, protocol_factory, self.options, self._context)
+            acceptor.start()
+            self._acceptors.append(acceptor)
         self.serving.readiness.ready = not self.stop_asked.is_set()
         return True
 
@@ -94,8 +89,8 @@ class Lifecycle:
         if options.drain_notice_s:
             await self._pause(options.drain_notice_s)
         self.state.draining = True
-        for server in self._servers:
-            server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         for connection in list(self.state.connections):
             connection.shutdown()
         await self._drain()
@@ -113,7 +108,7 @@ class Lifecycle:
         began_s = loop.time()
         close_idle_s = began_s + min(IDLE_NOTICE_S, self.options.drain_s)
         state = self.state
-        while (state.connections or state.tasks) and not self._hurried.is_set():
+        while self._is_busy() and not self._hurried.is_set():
             now_s = loop.time()
             if now_s >= began_s + self.options.drain_s:
                 log.warning("drain_overdue", calls=state.in_flight, connections=len(state.connections))
@@ -123,6 +118,10 @@ class Lifecycle:
                     if isinstance(connection, HardenedProtocol):
                         connection.close_if_idle()
             await self._pause(POLL_S)
+
+    def _is_busy(self) -> bool:
+        state = self.state
+        return bool(state.connections or state.tasks) or any(acceptor.is_opening for acceptor in self._acceptors)
 
     async def _end_the_rest(self) -> None:
         tasks = list(self.state.tasks)
