@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from trunkline.catalog.prices import Price
-from trunkline.catalog.providers import Provider
+from trunkline.catalog.provider_row import Provider
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +21,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A model as the catalog lists it. `id` is `provider/rest`; `upstream` is the name the provider knows.
 
-    `context_window` and `max_output_tokens` are tokens; `created` is Unix seconds.
+    `context_window` and `max_output_tokens` are tokens; `created` is the day of its release in Unix seconds.
     """
 
     id: str

@@ -1,51 +1,176 @@
-"""Prices as integers: nano-dollars per million tokens."""
+"""Prices as integers: nano-dollars per million tokens. Read from genai-prices, overridden by the settings."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import datetime as dt
+from collections.abc import Iterator
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from trunkline.money import Nanos, NanosPerMillion
+from trunkline.catalog.snapshot import Node
+from trunkline.money import NANOS_PER_USD, Nanos, NanosPerMillion, nanos_per_million
+
+
+class PriceTier(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call costs, all of its tokens, when its input is longer than `above_input_tokens`."""
+
+    above_input_tokens: int
+    input: NanosPerMillion | None = None
+    cached_input: NanosPerMillion | None = None
+    cache_write: NanosPerMillion | None = None
+    cache_write_1h: NanosPerMillion | None = None
+    output: NanosPerMillion | None = None
+    audio_input: NanosPerMillion | None = None
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """`version` says where the figures come from. A missing kind is None; 0 must be declared."""
+    """`version` says where the figures come from. A missing kind is None; 0 must be declared.
+
+    `cache_write` is the price of a 5-minute cache. `tiers` are the prices of long inputs, shortest first.
+    """
 
     version: str
     input: NanosPerMillion | None = None
     cached_input: NanosPerMillion | None = None
     cache_write: NanosPerMillion | None = None
+    cache_write_1h: NanosPerMillion | None = None
     output: NanosPerMillion | None = None
     reasoning: NanosPerMillion | None = None
     audio_input: NanosPerMillion | None = None
     audio_output: NanosPerMillion | None = None
     request: Nanos | None = None
     image: Nanos | None = None
+    tiers: tuple[PriceTier, ...] = ()
+
+
+# Bounds stand on the number: msgspec takes none on a union.
+UsdPerUnit = Annotated[float, Meta(ge=0)]
 
 
 class PriceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[prices."provider/model"]`: USD per million tokens (`request` and `image`: USD each); overrides the catalog."""
 
-    input: Annotated[float | None, Meta(ge=0, description="USD per million input tokens.")] = None
-    cached_input: Annotated[float | None, Meta(ge=0, description="USD per million input tokens read from a cache.")] = (
+    input: Annotated[UsdPerUnit | None, Meta(description="USD per million input tokens.")] = None
+    cached_input: Annotated[UsdPerUnit | None, Meta(description="USD per million input tokens read from a cache.")] = (
         None
     )
-    cache_write: Annotated[float | None, Meta(ge=0, description="USD per million input tokens written to a cache.")] = (
+    cache_write: Annotated[UsdPerUnit | None, Meta(description="USD per million input tokens written to a cache.")] = (
         None
     )
     cache_write_5m: Annotated[
-        float | None, Meta(ge=0, description="USD per million tokens written to a 5-minute cache.")
+        UsdPerUnit | None, Meta(description="USD per million tokens written to a 5-minute cache.")
     ] = None
     cache_write_1h: Annotated[
-        float | None, Meta(ge=0, description="USD per million tokens written to a 1-hour cache.")
+        UsdPerUnit | None, Meta(description="USD per million tokens written to a 1-hour cache.")
     ] = None
-    output: Annotated[float | None, Meta(ge=0, description="USD per million output tokens.")] = None
+    output: Annotated[UsdPerUnit | None, Meta(description="USD per million output tokens.")] = None
     reasoning: Annotated[
-        float | None, Meta(ge=0, description="USD per million reasoning tokens, where they have a price of their own.")
+        UsdPerUnit | None, Meta(description="USD per million reasoning tokens, where they have a price of their own.")
     ] = None
-    audio_input: Annotated[float | None, Meta(ge=0, description="USD per million audio input tokens.")] = None
-    audio_output: Annotated[float | None, Meta(ge=0, description="USD per million audio output tokens.")] = None
-    request: Annotated[float | None, Meta(ge=0, description="USD per request.")] = None
-    image: Annotated[float | None, Meta(ge=0, description="USD per image.")] = None
+    audio_input: Annotated[UsdPerUnit | None, Meta(description="USD per million audio input tokens.")] = None
+    audio_output: Annotated[UsdPerUnit | None, Meta(description="USD per million audio output tokens.")] = None
+    request: Annotated[UsdPerUnit | None, Meta(description="USD per request.")] = None
+    image: Annotated[UsdPerUnit | None, Meta(description="USD per image.")] = None
+
+
+_KINDS = {
+    "input_mtok": "input",
+    "cache_read_mtok": "cached_input",
+    "cache_write_mtok": "cache_write",
+    "cache_write_1h_mtok": "cache_write_1h",
+    "output_mtok": "output",
+    "output_reasoning_mtok": "reasoning",
+    "input_audio_mtok": "audio_input",
+    "output_audio_mtok": "audio_output",
+}
+_TIERED = frozenset(field.name for field in msgspec.structs.fields(PriceTier)) - {"above_input_tokens"}
+_PER_THOUSAND_REQUESTS = "requests_kcount"
+
+Figures = dict[str, Any]
+"""genai-prices' kind -> a Decimal, or a node `TieredPrices`."""
+
+
+def price_of(prices: Node | list[Node], on: dt.date, version: str) -> Price | None:
+    """What genai-prices says a model costs on that day; None when it gives no figure, or only under unknown conditions.
+
+    Where the price depends on the hour, each kind is taken at its dearest, so that no bound built on it is too low.
+    Figures finer than a nano-dollar are the noise of a division and are rounded.
+    """
+    today = _figures(prices, on)
+    values: dict[str, Any] = {}
+    tiers: dict[int, dict[str, NanosPerMillion]] = {}
+    for kind, figures in today.items():
+        if kind == _PER_THOUSAND_REQUESTS:
+            values["request"] = Nanos(_nanos(max(_base(figure) for figure in figures)) // 1000)
+            continue
+        name = _KINDS.get(kind)
+        if name is None:
+            continue
+        values[name] = NanosPerMillion(_nanos(max(_base(figure) for figure in figures)))
+        if name in _TIERED:
+            for start, price in _tiers(figures):
+                tier = tiers.setdefault(start, {})
+                tier[name] = NanosPerMillion(max(_nanos(price), tier.get(name, 0)))
+    if not values:
+        return None
+    steps = tuple(PriceTier(above_input_tokens=start, **tiers[start]) for start in sorted(tiers))
+    return Price(version=version, tiers=steps, **values)
+
+
+def _figures(prices: Node | list[Node], on: dt.date) -> dict[str, list[Any]]:
+    """Kind -> its figure of the day, and those of the hours that differ."""
+    if isinstance(prices, tuple):
+        return {kind: [figure] for kind, figure in prices[1].items() if figure is not None}
+    standard: Figures = {}
+    hours: list[Figures] = []
+    for number, (_, condition) in enumerate(prices):
+        figures: Figures = condition["prices"][1]
+        constraint = condition.get("constraint")
+        if constraint is None or number == 0 or (constraint[0] == "StartDateConstraint" and _began(constraint, on)):
+            standard = figures
+        elif constraint[0] == "TimeOfDateConstraint":
+            hours.append(figures)
+        elif constraint[0] != "StartDateConstraint":
+            return {}
+    gathered = {kind: [figure] for kind, figure in standard.items() if figure is not None}
+    for figures in hours:
+        for kind, figure in figures.items():
+            if figure is not None:
+                gathered.setdefault(kind, []).append(figure)
+    return gathered
+
+
+def _began(constraint: Node, on: dt.date) -> bool:
+    start: dt.date = constraint[1]["start_date"]
+    return on >= start
+
+
+def _base(figure: Any) -> Decimal:
+    base: Decimal = figure if isinstance(figure, Decimal) else figure[1]["base"]
+    return base
+
+
+def _tiers(figures: list[Any]) -> Iterator[tuple[int, Decimal]]:
+    for figure in figures:
+        if not isinstance(figure, Decimal):
+            for _, tier in figure[1]["tiers"]:
+                yield tier["start"], tier["price"]
+
+
+def _nanos(usd: Decimal) -> int:
+    return int((usd * NANOS_PER_USD).to_integral_value(ROUND_HALF_EVEN))
+
+
+def overridden(price: Price | None, options: PriceOptions) -> Price:
+    """The catalog's price with the settings' figures over it. Raises SettingsInvalid for a figure finer than a nano.
+
+    A figure of the settings holds for inputs of any length: tiers go.
+    """
+    given = {name: value for name, value in msgspec.structs.asdict(options).items() if value is not None}
+    if "cache_write_5m" in given:
+        given["cache_write"] = given.pop("cache_write_5m")
+    figures = {name: nanos_per_million(value) for name, value in given.items()}
+    return msgspec.structs.replace(price or Price(version=""), version="settings", tiers=(), **figures)

@@ -1,37 +1,222 @@
-"""One row per provider: where it is, what it speaks, how it wants its credential. A new provider is a new row."""
+"""One row per provider that speaks OpenAI's Chat Completions. A new provider is a new row.
+
+`source` is the vendor's own page for base URL and credential; a row without one would be a guess.
+"""
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from trunkline.catalog.engines import ENGINES, SANDBOX
+from trunkline.catalog.hosts import CUSTOMER_HOSTS, HOSTS
+from trunkline.catalog.provider_row import Dialect as Dialect
+from trunkline.catalog.provider_row import PriceList
+from trunkline.catalog.provider_row import Provider as Provider
+
+MAKERS: tuple[Provider, ...] = (
+    Provider(
+        id="openai",
+        name="OpenAI",
+        base_url="https://api.openai.com/v1",
+        key_names=("OPENAI_API_KEY",),
+        source="https://platform.openai.com/docs/api-reference/chat",
+        makes=("gpt-", "chatgpt-", "o1", "o3", "o4", "codex-", "text-embedding-", "whisper-", "tts-", "computer-use"),
+        # Open weights are priced there but not served: https://help.openai.com/en/articles/11870455
+        prices=(PriceList("openai", omits=("gpt-oss",), patterns=("ft:", "gpt-4o-mini-2024-07-18.ft-")),),
+    ),
+    # Its OpenAI layer ignores what Anthropic lacks and clamps temperature to 1: the table on the page.
+    Provider(
+        id="anthropic",
+        name="Anthropic",
+        base_url="https://api.anthropic.com/v1",
+        key_names=("ANTHROPIC_API_KEY",),
+        source="https://platform.claude.com/docs/en/cli-sdks-libraries/libraries/openai-sdk",
+        makes=("claude",),
+        prices=(PriceList("anthropic"),),
+    ),
+    Provider(
+        id="google",
+        name="Google Gemini",
+        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+        key_names=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        other_names=("gemini",),
+        source="https://ai.google.dev/gemini-api/docs/openai",
+        makes=("gemini", "gemma"),
+        # Claude is sold through Vertex AI, which is another URL.
+        prices=(PriceList("google", omits=("claude",)),),
+    ),
+    Provider(
+        id="deepseek",
+        name="DeepSeek",
+        base_url="https://api.deepseek.com",
+        key_names=("DEEPSEEK_API_KEY",),
+        source="https://api-docs.deepseek.com/",
+        makes=("deepseek",),
+        prices=(PriceList("deepseek"),),
+    ),
+    # 422 "extra_forbidden" for stream_options.include_usage and for any field that its page does not list; the last
+    # chunk has the usage unasked: https://github.com/openai/openai-agents-python/issues/442
+    Provider(
+        id="mistral",
+        name="Mistral",
+        base_url="https://api.mistral.ai/v1",
+        key_names=("MISTRAL_API_KEY",),
+        other_names=("mistralai",),
+        dialect=Dialect(
+            refuses_stream_options=True,
+            max_tokens_only=True,
+            usage_with_choices=True,
+            drops=("logit_bias", "logprobs", "seed", "service_tier", "store", "top_logprobs", "user"),
+        ),
+        source="https://docs.mistral.ai/api/",
+        makes=(
+            "mistral",
+            "ministral",
+            "magistral",
+            "codestral",
+            "devstral",
+            "mixtral",
+            "pixtral",
+            "voxtral",
+            "open-mi",
+        ),
+        prices=(PriceList("mistral", omits=("mistral-ocr",)),),
+    ),
+    Provider(
+        id="xai",
+        name="xAI",
+        base_url="https://api.x.ai/v1",
+        key_names=("XAI_API_KEY",),
+        other_names=("x-ai",),
+        source="https://docs.x.ai/docs/api-reference",
+        makes=("grok",),
+        prices=(PriceList("x-ai"),),
+    ),
+    Provider(
+        id="moonshotai",
+        name="Moonshot AI",
+        base_url="https://api.moonshot.ai/v1",
+        key_names=("MOONSHOT_API_KEY",),
+        other_names=("moonshot", "kimi"),
+        source="https://platform.moonshot.ai/docs/api/chat",
+        makes=("kimi", "moonshot"),
+        prices=(PriceList("moonshotai"),),
+    ),
+    Provider(
+        id="zai",
+        name="Z.AI",
+        base_url="https://api.z.ai/api/paas/v4",
+        key_names=("ZAI_API_KEY",),
+        other_names=("z-ai",),
+        source="https://docs.z.ai/guides/overview/quick-start",
+        makes=("glm",),
+        prices=(PriceList("zai"),),
+        lower_case=True,
+    ),
+    Provider(
+        id="zhipuai",
+        name="Zhipu AI",
+        base_url="https://open.bigmodel.cn/api/paas/v4",
+        key_names=("ZHIPUAI_API_KEY", "ZHIPU_API_KEY"),
+        other_names=("zhipu", "bigmodel"),
+        source="https://docs.bigmodel.cn/cn/guide/develop/openai/introduction",
+        makes=("glm",),
+        prices=(PriceList("zhipuai"),),
+        lower_case=True,
+    ),
+    Provider(
+        id="minimax",
+        name="MiniMax",
+        base_url="https://api.minimax.io/v1",
+        key_names=("MINIMAX_API_KEY",),
+        source="https://platform.minimax.io/docs/api-reference/text-openai-api",
+        makes=("minimax", "m2-her"),
+        prices=(PriceList("minimax"),),
+    ),
+    Provider(
+        id="cohere",
+        name="Cohere",
+        base_url="https://api.cohere.ai/compatibility/v1",
+        key_names=("COHERE_API_KEY", "CO_API_KEY"),
+        source="https://docs.cohere.com/docs/compatibility-api",
+        makes=("command", "c4ai-", "embed-v"),
+        prices=(PriceList("cohere"),),
+    ),
+    # Meta's quickstart also reads MODEL_API_KEY, a name too common to take for Meta's.
+    Provider(
+        id="meta",
+        name="Meta",
+        base_url="https://api.meta.ai/v1",
+        key_names=("META_MODEL_API_KEY",),
+        source="https://dev.meta.ai/docs/protocols/chat-completions",
+        makes=("muse-",),
+        prices=(PriceList("meta"),),
+    ),
+    Provider(
+        id="arcee",
+        name="Arcee AI",
+        base_url="https://api.arcee.ai/api/v1",
+        key_names=("ARCEE_API_KEY", "ARCEEAI_API_KEY"),
+        source="https://docs.arcee.ai/api-reference/your-first-api-call",
+        makes=("trinity",),
+        prices=(PriceList("arcee"),),
+    ),
+    Provider(
+        id="alibaba",
+        name="Alibaba Cloud Model Studio",
+        base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        key_names=("DASHSCOPE_API_KEY",),
+        other_names=("dashscope",),
+        source="https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
+        makes=("qwen", "qwq"),
+    ),
+    Provider(
+        id="inception",
+        name="Inception",
+        base_url="https://api.inceptionlabs.ai/v1",
+        key_names=("INCEPTION_API_KEY",),
+        source="https://docs.inceptionlabs.ai/api-reference/chat/create-a-chat-completion",
+        makes=("mercury",),
+    ),
+    Provider(
+        id="upstage",
+        name="Upstage",
+        base_url="https://api.upstage.ai/v1/solar",
+        key_names=("UPSTAGE_API_KEY",),
+        source="https://developers.upstage.ai/docs/apis/chat",
+        makes=("solar-",),
+    ),
+)
+"""Those that make models. Their order is the order of preference where two sell the same family."""
+
+PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
+    {row.id: row for row in (SANDBOX, *MAKERS, *HOSTS, *CUSTOMER_HOSTS, *ENGINES)}
+)
+
+NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {name: row.id for row in PROVIDERS.values() for name in (row.id, *row.other_names)}
+)
+"""Every name that means a provider, in lower case -> its id."""
+
+WITHOUT_A_ROW: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "cursor": "api.cursor.com manages agents and teams; it has no inference endpoint.",
+        "elevenlabs": "speech and sound in a protocol of its own.",
+        "github-copilot": "wants a token exchanged for a person's sign-in every half hour, for use in editors.",
+        "modal": 'each customer deploys servers under URLs of his own: kind = "openai-compatible" with its base_url.',
+        "openai-decisions": "another endpoint of OpenAI's URL, which is not chat.",
+        "perplexity": "ended Chat Completions on 2026-09-27; it answers Responses:"
+        " https://docs.perplexity.ai/docs/agent-api/migrate-from-sonar/overview",
+        "typesafe": "decision models behind /v1/systemone: https://docs.litellm.ai/docs/pass_through/typesafe",
+        "voyageai": "embeddings and reranking only.",
+    }
+)
+"""Providers in genai-prices that no row here can serve, and why."""
 
 
-class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """How an OpenAI-speaking upstream departs from the protocol. Each flag names its source in the row."""
-
-    refuses_stream_options: bool = False
-    max_tokens_only: bool = False
-    missing_done: bool = False
-    usage_with_choices: bool = False
-    role_in_every_chunk: bool = False
-    drops: tuple[str, ...] = ()
-
-    @property
-    def rewrites_events(self) -> bool:
-        """True when ordinary events cannot be relayed as they came."""
-        return self.role_in_every_chunk
-
-
-class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """`base_url` is the prefix of `/chat/completions`. `key_names` are the usual environment names, first wins."""
-
-    id: str
-    name: str
-    base_url: str | None
-    protocol: str = "openai_chat"
-    credential: str = "bearer"
-    key_names: tuple[str, ...] = ()
-    other_names: tuple[str, ...] = ()
-    local_port: int | None = None
-    dialect: Dialect = Dialect()
-    response_headers: tuple[str, ...] = ()
-    source: str = ""
+def find(name: str) -> Provider | None:
+    """The row that is called `name`, by id or other name, in any case."""
+    provider_id = NAMES.get(name.casefold())
+    return PROVIDERS[provider_id] if provider_id is not None else None
