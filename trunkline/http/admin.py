@@ -132,6 +132,7 @@ def create_admin(services: AdminServices, pages: Pages | None = None) -> Applica
         logging_config=None,
         request_max_body_size=BODY_LIMIT_BYTES,
         debug=False,
+        pdb_on_exception=False,
     )
     _demand_markers(framework)
     return Gate(framework, services)
