@@ -159,7 +159,8 @@ def _grant(name: str, account: str, models: list[str] | None, expires: str | Non
 def _read_key() -> Secret:
     if sys.stdin.isatty():
         return Secret(typer.prompt("Key", hide_input=True, err=True))
-    text = sys.stdin.read(LONGEST_INPUT + 1)
-    if len(text) > LONGEST_INPUT:
+    line = sys.stdin.buffer.read(LONGEST_INPUT + 1)
+    if len(line) > LONGEST_INPUT:
         raise InvalidRequest("Standard input holds more than a key.", param="key")
+    text = line.decode("utf-8", "replace")  # what is no text is refused with what is not ASCII
     return Secret(text.removesuffix("\n").removesuffix("\r"))
