@@ -22,7 +22,7 @@ UNREAD_LIMIT_BYTES = 64 * 1024
 # A body up to this size goes to the socket in one call; a larger one in pieces of it, each when the last has drained.
 WRITE_PIECE_BYTES = 256 * 1024
 # Up to this size a copy behind the head is cheaper than a second buffer in the write.
-JOIN_LIMIT_BYTES = 256 * 1024
+JOIN_LIMIT_BYTES = 16 * 1024
 INTERIM = frozenset((100, 102, 103))
 
 _HEAD, _BODY, _DONE = 0, 1, 2

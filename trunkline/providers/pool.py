@@ -257,9 +257,10 @@ class HttpTransport(Transport):
         if request.proxy and self._proxy is not None and self._proxy.covers(request.origin):
             return await self._through_proxy(request)
         pool = self._pools.get(request.origin) or self._add_pool(request.origin)
+        head = pool.head(request)  # before anything is taken: it may refuse the request
         connection = pool.take() or await pool.acquire(request.timers)
         reused = connection.reused
-        response = connection.start(request, pool.head(request))
+        response = connection.start(request, head)
         if len(request.body) > WRITE_PIECE_BYTES:
             await _upload(connection, response, request.body)
         # `_answered`, spelled out: one coroutine less for every call.
