@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from trunkline import clock
 from trunkline.errors import BodyTooLarge, ClientGone, TrunklineError
 from trunkline.http import carriers, problems
 from trunkline.http.asgi import Headers, Receive, Scope, Send
@@ -97,8 +96,6 @@ class HttpClient:
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def write(self, data: bytes) -> None:
-        if self.call.first_event_at == 0.0 and data.startswith(b"data"):
-            self.call.first_event_at = clock.monotonic_s()
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:

@@ -14,10 +14,11 @@ from trunkline.catalog.models import Deployment
 from trunkline.errors import ClientGone, Defect, TrunklineError, Unavailable, UpstreamError
 from trunkline.ids import CallId
 from trunkline.pipeline.identity import KeyTable
-from trunkline.pipeline.relay import relay
+from trunkline.pipeline.relay import Delivery, relay
 from trunkline.policy import keys as key_policy
 from trunkline.ports.keys import KeyRecord
 from trunkline.providers import adapter, faults
+from trunkline.providers.adapter import Crossing
 from trunkline.providers.credentials import Upstream
 from trunkline.providers.transport import Headers, Timers, Transport, UpstreamResponse
 from trunkline.routing import attempts
@@ -41,8 +42,6 @@ class CompatOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Client(Protocol):
     """The caller's side of one call, as the pipeline sees it. When the caller leaves, the call's task is cancelled."""
 
-    started: bool
-    """The status line of a stream has gone out."""
     gone: bool
 
     def credential(self) -> str:
@@ -77,7 +76,6 @@ class Call:
     __slots__ = (
         "answered_at",
         "attempts",
-        "began",
         "deployment",
         "ended_at",
         "error",
@@ -107,7 +105,6 @@ class Call:
         self.deployment: Deployment | None = None
         self.attempts = 0
         self.stream = False
-        self.began = False
         self.usage: Usage | None = None
         self.error: TrunklineError | None = None
         self.warnings: list[str] = []
@@ -135,8 +132,9 @@ class _Sending(msgspec.Struct, frozen=True):
     call: Call
     request: ChatRequest
     candidates: tuple[Deployment, ...]
-    client: Client
     settings: LiveSettings
+    crossing: Crossing
+    delivery: Delivery | None = None
 
 
 class Pipeline:
@@ -163,7 +161,11 @@ class Pipeline:
             settings = self.settings
             call.route = settings.routes.resolve(request.model)
             candidates = self._admit(call.key, call.route)
-            return await self._send(_Sending(call, request, candidates, client, settings))
+            crossing = Crossing(call.key.account_id, call.trace, settings.timers, request.stream)
+            if not request.stream:
+                return await self._send(_Sending(call, request, candidates, settings, crossing))
+            with Delivery(client) as delivery:
+                return await self._send(_Sending(call, request, candidates, settings, crossing, delivery))
         except TrunklineError as error:
             call.error = error
             raise
@@ -197,7 +199,7 @@ class Pipeline:
 
     async def _send(self, sending: _Sending) -> bytes | None:
         """One attempt at a time. The next one stays possible until an event has gone to the client."""
-        call, candidates = sending.call, sending.candidates
+        call, candidates, delivery = sending.call, sending.candidates, sending.delivery
         deployment = candidates[0]
         while True:
             call.deployment = deployment
@@ -205,10 +207,9 @@ class Pipeline:
             try:
                 answer = await self._attempt(sending, deployment)
             except (UpstreamError, Unavailable) as error:
-                following = None
-                if not call.began:
-                    following = attempts.next_deployment(error, call.attempts, candidates)
                 self._record.attempt(call, error)
+                began = delivery is not None and delivery.event_out
+                following = None if began else attempts.next_deployment(error, call.attempts, candidates)
                 if following is None:
                     raise
                 deployment = following
@@ -221,29 +222,23 @@ class Pipeline:
         upstream = settings.upstreams[deployment.provider_id]
         call.warnings.clear()
         body = adapter.chat_body(request, deployment, call.warnings)
-        outbound = adapter.chat_request(
-            upstream, body, streaming=request.stream, timers=settings.timers, trace=call.trace
-        )
-        sent_at = clock.monotonic_s()
-        call.answered_at = 0.0
+        outbound = adapter.chat_request(upstream, body, sending.crossing)
+        sent_at, call.answered_at = clock.monotonic_s(), 0.0
         response: UpstreamResponse | None = None
         try:
             response = await self._transports[upstream.origin.scheme].send(outbound)
-            call.answered_at = clock.monotonic_s()
             if response.status != 200:
-                refusal = await response.read(REFUSAL_LIMIT_BYTES)
-                raise faults.refusal(deployment.provider_id, response.status, response.headers, refusal)
-            if request.stream:
-                call.upstream_s += call.answered_at - sent_at
-                call.overhead_s = call.overhead_until(call.answered_at)
-                await self._relay(sending, deployment, response)
-                return None
-            return await self._whole(sending, deployment, response)
+                said = await response.read(REFUSAL_LIMIT_BYTES)
+                raise faults.refusal(deployment.provider_id, response.status, response.headers, said)
+            if sending.delivery is None:
+                return await self._whole(sending, deployment, response)
         finally:
-            if not request.stream or call.answered_at == 0.0:
-                call.upstream_s += clock.monotonic_s() - sent_at
-            if response is not None:
+            call.answered_at = clock.monotonic_s()
+            call.upstream_s += call.answered_at - sent_at
+            if response is not None and (response.status != 200 or sending.delivery is None):
                 response.close()
+        await self._relay(sending, deployment, response, sending.delivery)
+        return None
 
     async def _whole(self, sending: _Sending, deployment: Deployment, response: UpstreamResponse) -> bytes:
         body = await response.read(WHOLE_ANSWER_LIMIT_BYTES)
@@ -255,8 +250,11 @@ class Pipeline:
             return openai_chat.with_model(body, sending.request.model)
         return body
 
-    async def _relay(self, sending: _Sending, deployment: Deployment, response: UpstreamResponse) -> None:
+    async def _relay(
+        self, sending: _Sending, deployment: Deployment, response: UpstreamResponse, delivery: Delivery
+    ) -> None:
         call, request = sending.call, sending.request
+        call.overhead_s = call.overhead_until(call.answered_at)
         stream = ChatStream(
             include_usage=request.include_usage,
             n=request.n,
@@ -265,10 +263,10 @@ class Pipeline:
             error=lambda facts: faults.from_facts(deployment.provider_id, facts.status or 502, facts),
         )
         try:
-            await relay(response, stream, sending.client)
+            await relay(response, stream, delivery)
         finally:
             call.usage = stream.usage
-            call.began = stream.began
+            call.first_event_at = delivery.first_event_at
 
     def _settle(self, call: Call) -> None:
         """What the call used is known now; `record` counts it."""

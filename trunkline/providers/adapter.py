@@ -5,15 +5,19 @@ Every value that is not edited keeps the bytes it came in. What was dropped or c
 
 from __future__ import annotations
 
+import msgspec
+
 from trunkline import __version__
 from trunkline.catalog.models import Deployment
-from trunkline.providers.credentials import Upstream
+from trunkline.ids import AccountId
+from trunkline.providers.credentials import SANDBOX_ORIGIN, Upstream
 from trunkline.providers.transport import Headers, Timers, UpstreamRequest
 from trunkline.wire.codec import Raw, encode
 from trunkline.wire.openai_chat import ChatRequest
 
 USER_AGENT = f"trunkline/{__version__}".encode()
 TARGET = b"/chat/completions"
+ACCOUNT_HEADER = b"x-sandbox-account"
 
 # accept-encoding: an event must be readable the moment it arrives.
 WHOLE_HEADERS: Headers = [
@@ -49,17 +53,26 @@ def chat_body(request: ChatRequest, deployment: Deployment, warnings: list[str])
     return encode(fields)
 
 
-def chat_request(
-    upstream: Upstream, body: bytes, *, streaming: bool, timers: Timers, trace: Headers
-) -> UpstreamRequest:
-    """`trace`: the caller's W3C trace headers, the only ones of his that cross."""
-    own = STREAM_HEADERS if streaming else WHOLE_HEADERS
+class Crossing(msgspec.Struct, frozen=True):
+    """What of a call reaches the provider beside its body. `trace`: the caller's W3C trace headers, the only ones of
+    his that cross. `account_id` goes to the sandbox alone, which counts failures by it."""
+
+    account_id: AccountId
+    trace: Headers
+    timers: Timers
+    streaming: bool
+
+
+def chat_request(upstream: Upstream, body: bytes, crossing: Crossing) -> UpstreamRequest:
+    headers = [*(STREAM_HEADERS if crossing.streaming else WHOLE_HEADERS), *upstream.headers, *crossing.trace]
+    if upstream.origin is SANDBOX_ORIGIN:
+        headers.append((ACCOUNT_HEADER, crossing.account_id.encode()))
     return UpstreamRequest(
         origin=upstream.origin,
         target=upstream.path_prefix + TARGET,
-        headers=[*own, *upstream.headers, *trace],
+        headers=headers,
         body=body,
-        timers=timers,
-        streaming=streaming,
+        timers=crossing.timers,
+        streaming=crossing.streaming,
         proxy=upstream.use_proxy,
     )

@@ -111,8 +111,11 @@ class UpstreamResponse(Protocol):
     the connection. After an error or `close`, the connection is gone or back in its pool; nothing leaks.
     """
 
-    status: int
-    headers: Headers
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Headers: ...
 
     async def chunk(self) -> bytes:
         """All bytes that have arrived, joined; waits for at least one; b"" is the end of the body."""
