@@ -58,7 +58,12 @@ def fields(body: bytes, read: frozenset[str], *, within: str = "") -> Fields:
     except RecursionError:
         raise InvalidRequest(f"{what} is nested too deeply.", code=INVALID_JSON, param=within or None) from None
     except msgspec.DecodeError as error:
-        sentence = f"{what} is not valid JSON: {error}." if body.strip() else f"{what} is empty; send a JSON object."
+        said = str(error).removeprefix("JSON is malformed: ")
+        sentence = (
+            f"{what} is not valid JSON: {said.rstrip('.')}."
+            if body.strip()
+            else f"{what} is empty; send a JSON object."
+        )
         raise InvalidRequest(sentence, code=INVALID_JSON, param=within or None) from None
     found = {str(name): value for name, value in pairs.items()}
     if len(found) != len(pairs):

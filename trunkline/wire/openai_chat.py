@@ -24,7 +24,7 @@ MAX_MODEL_NAME = 1024
 MAX_COUNT = 10_000_000
 # A second pass over the messages costs as much as the first: 17 us for 100 KB. Beyond this size only their outline is
 # checked here, and a wrong role is left for the provider to refuse.
-MESSAGES_CHECKED_BYTES = 16 * 1024
+CHECKED_WHOLE_BYTES = 16 * 1024
 MISSING = "missing_required_parameter"
 INVALID_TYPE = "invalid_type"
 INVALID_VALUE = "invalid_value"
@@ -93,9 +93,52 @@ class ChatRequest(msgspec.Struct, kw_only=True):
         return Raw(encode({**(self.stream_options or {}), "include_usage": _TRUE}))
 
 
+class _Request(msgspec.Struct):
+    """What is read of a request, for one pass over a body that is right: twice as fast as field by field."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=MAX_MODEL_NAME)]
+    messages: Annotated[list[_Message], Meta(min_length=1)]
+    stream: bool | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    stop: str | list[str] | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    max_completion_tokens: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+
+
+_decode_request = msgspec.json.Decoder(_Request).decode
+
+
 def read_request(body: bytes) -> ChatRequest:
     """Raises InvalidRequest, with `param` wherever one field is to blame."""
     fields = codec.fields(body, READ)
+    request = (_read_whole(body, fields) if len(body) <= CHECKED_WHOLE_BYTES else None) or _read_each(fields)
+    if "stream_options" in fields:
+        _read_stream_options(request, fields["stream_options"])
+    return request
+
+
+def _read_whole(body: bytes, fields: Fields) -> ChatRequest | None:
+    """None when something is unusual or wrong: `_read_each` tells what."""
+    try:
+        said = _decode_request(body)
+    except codec.UNREADABLE:
+        return None
+    request = ChatRequest(fields=fields, model=said.model)
+    if said.stream:
+        request.stream = True
+    if said.n:
+        request.n = said.n
+    request.max_tokens = said.max_tokens
+    if said.max_completion_tokens is not None:
+        request.max_tokens = max(said.max_tokens or 0, said.max_completion_tokens)
+    return request
+
+
+def _read_each(fields: Fields) -> ChatRequest:
     model = _read_model(fields)
     _check_messages(fields)
     given: dict[str, Any] = {}
@@ -107,15 +150,14 @@ def read_request(body: bytes) -> ChatRequest:
             except codec.UNREADABLE as error:
                 code = INVALID_TYPE if ", got `" in str(error) else INVALID_VALUE
                 raise InvalidRequest(f"'{name}' must be {sentence}.", code=code, param=name) from None
-    request = ChatRequest(fields=fields, model=model)
-    if given:
-        request.stream = given.get("stream") or False
-        request.n = given.get("n") or 1
-        limits = [limit for name in ("max_tokens", "max_completion_tokens") if (limit := given.get(name))]
-        request.max_tokens = max(limits, default=None)
-    if "stream_options" in fields:
-        _read_stream_options(request, fields["stream_options"])
-    return request
+    limits = [limit for name in ("max_tokens", "max_completion_tokens") if (limit := given.get(name))]
+    return ChatRequest(
+        fields=fields,
+        model=model,
+        stream=given.get("stream") or False,
+        n=given.get("n") or 1,
+        max_tokens=max(limits, default=None),
+    )
 
 
 def _read_model(fields: Fields) -> str:
@@ -137,7 +179,7 @@ def _check_messages(fields: Fields) -> None:
     raw = fields.get("messages")
     if raw is None:
         raise InvalidRequest("'messages' is required: send at least one.", code=MISSING, param="messages")
-    if len(raw) > MESSAGES_CHECKED_BYTES:
+    if len(raw) > CHECKED_WHOLE_BYTES:
         if _OUTLINE.match(memoryview(raw)) is None:
             raise InvalidRequest("'messages' must be an array of objects.", code=INVALID_TYPE, param="messages")
         return

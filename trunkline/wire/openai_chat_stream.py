@@ -190,7 +190,7 @@ class ChatStream:
     def _relay(self, split: Callable[[bytes], list[bytes]], data: bytes) -> None:
         out = self._out
         for payload in split(data):
-            if self._plain:
+            if self._plain and payload.startswith(b"{"):
                 try:
                     event = _decode_ordinary(payload)
                 except codec.UNREADABLE:
@@ -221,15 +221,15 @@ class ChatStream:
 
     def _event(self, payload: bytes) -> None:
         """One event that may need an edit."""
-        text = payload.strip()
-        if not text:
+        payload = payload.strip()
+        if not payload:
             return
-        if text == DONE:
+        if payload == DONE:
             self._close()
             return
         fields = codec.answer_fields(payload)
         if fields is None:
-            raise UpstreamFailed("The provider sent an event that is not a JSON object.")
+            raise UpstreamFailed("The provider sent an event that is not a JSON object in UTF-8.")
         facts = error_in(fields)
         if facts is not None:
             raise self._error(facts)
