@@ -148,7 +148,7 @@ def _choice(ask: ChatAsk, index: int, answer: Answer) -> Choice:
         said.function_call = calls[0]
     elif calls:
         said.tool_calls = [ToolCall(function=call, id=_numbers.new("call_"), type="function") for call in calls]
-    logprobs = None if ask.top_logprobs is None else logprobs_of(answer.text, ask.top_logprobs)
+    logprobs = logprobs_of(answer.text, ask.top_logprobs) if answer.text and ask.top_logprobs is not None else None
     return Choice(index, said, logprobs, finish_reason(ask, answer))
 
 

@@ -89,15 +89,15 @@ class _Purse:
             return []
         if len(text) > self._characters:
             text, self.short = text[: self._characters], True
-        found = words.pieces(text)
-        if found and found[0].isspace():  # no word at all
-            return found
-        if len(found) > self._tokens:
-            del found[self._tokens :]
-            self.short = True
-        self._tokens -= len(found)
         self._characters -= len(text)
-        self.spent += len(found)
+        found = words.pieces(text)
+        cost = 0 if text.isspace() else len(found)
+        if cost > self._tokens:
+            cost = self._tokens
+            del found[cost:]
+            self.short = True
+        self._tokens -= cost
+        self.spent += cost
         return found
 
     def afford_name(self) -> bool:

@@ -22,7 +22,7 @@ class Document:
 
     __slots__ = ("_patterns", "budget", "root")
 
-    def __init__(self, root: object, steps: int = 200_000) -> None:
+    def __init__(self, root: object, steps: int = 60_000) -> None:
         self.root = root
         self.budget = Budget(steps)
         self._patterns: dict[str, Pattern] = {}

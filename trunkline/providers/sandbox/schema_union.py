@@ -21,8 +21,8 @@ def both(one: object, other: object) -> object:
         return other
     if other is True or not isinstance(one, dict) or not isinstance(other, dict):
         return one
-    joined: dict[str, object] = dict(one)
-    for keyword, rule in other.items():
+    joined = _without_strays(one)
+    for keyword, rule in _without_strays(other).items():
         if keyword in ("then", "else") and "if" in one:
             continue  # went along with its `if`
         if keyword not in joined:
@@ -30,6 +30,13 @@ def both(one: object, other: object) -> object:
         elif not same(joined[keyword], rule):
             joined.update(_joined(joined, keyword, rule, other))
     return joined
+
+
+def _without_strays(schema: dict[str, object]) -> dict[str, object]:
+    """`then` and `else` say nothing without their `if`, and must not find another's."""
+    if "if" in schema:
+        return dict(schema)
+    return {keyword: rule for keyword, rule in schema.items() if keyword not in ("then", "else")}
 
 
 def _joined(joined: dict[str, object], keyword: str, rule: object, other: dict[str, object]) -> dict[str, object]:
