@@ -181,7 +181,7 @@ async def test_a_bad_file_is_told(admin: Application, house: House) -> None:
     house.trouble = SettingsInvalid("`server.prot` is not a setting; `server.port` is")
     page = await ask(admin, "POST", "/admin/reload", ADMIN)
     error = msgspec.json.decode(page.body)["error"]
-    assert error["code"] == "settings_invalid"
+    assert (page.status, error["code"]) == (400, "settings_invalid")
     assert "server.port" in error["message"]
 
 

@@ -26,6 +26,7 @@ from trunkline.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    SettingsInvalid,
     TrunklineError,
     Unauthenticated,
 )
@@ -157,7 +158,7 @@ def _api_routes(services: AdminServices) -> list[HTTPRouteHandler]:
 
 
 def _reference_routes(specification: Specification) -> list[HTTPRouteHandler]:
-    @get("/openapi.json", opt=PUBLIC, tags=["reference"], security=[], summary="This interface as OpenAPI 3.1.")
+    @get("/openapi.json", opt=PUBLIC, tags=["reference"], summary="This interface as OpenAPI 3.1.")
     async def read_openapi() -> Response[bytes]:
         return Response(specification.encoded(), media_type=MediaType.JSON)
 
@@ -165,7 +166,6 @@ def _reference_routes(specification: Specification) -> list[HTTPRouteHandler]:
         "/llms.txt",
         opt=PUBLIC,
         tags=["reference"],
-        security=[],
         media_type=MediaType.TEXT,
         summary="This interface as a page for language models.",
     )
@@ -247,6 +247,9 @@ def answer_exception(request: Request[Any, Any, Any], exception: Exception) -> R
 def _as_ours(exception: Exception, method: str, path: str) -> TrunklineError:
     shown = path[:PATH_SHOWN]
     match exception:
+        case SettingsInvalid():
+            # The file is the operator's, and so is this call: his to mend, not ours.
+            return InvalidRequest(exception.message, code=exception.code, param=exception.param)
         case TrunklineError():
             return exception
         case NotFoundException():

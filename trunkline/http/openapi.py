@@ -162,7 +162,7 @@ def document(own: Json) -> Json:
             {"name": "reference", "description": "What describes the rest. No key needed."},
         ],
         "security": [{"bearer": []}, {"apiKey": []}],
-        "paths": {**_inference_paths(), **_health_paths(), **own.get("paths", {})},
+        "paths": {**_inference_paths(), **_health_paths(), **_own_paths(own)},
         "components": {
             "schemas": {**components.get("schemas", {}), **described},
             "securitySchemes": {
@@ -170,6 +170,17 @@ def document(own: Json) -> Json:
                 "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
             },
         },
+    }
+
+
+def _own_paths(own: Json) -> Json:
+    """Litestar leaves out an empty `security`, which is how OpenAPI says that no key is needed."""
+    return {
+        path: {
+            method: {**operation, "security": []} if "reference" in operation.get("tags", ()) else operation
+            for method, operation in item.items()
+        }
+        for path, item in own.get("paths", {}).items()
     }
 
 
