@@ -101,6 +101,8 @@ class HardenedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         options = server_state.options
         self.options: Final = options
+        self.url = b""
+        self.headers = []
         self.on_gone: Callable[[], None] | None = None
         # A head in no more bytes than this breaks no limit, so it need not be measured.
         self.head_within_bytes = min(options.header_limit_bytes, options.request_line_limit_bytes)
@@ -184,7 +186,7 @@ class HardenedProtocol(HttpToolsProtocol):
         """Bounds what has come of an unfinished head, or of a chunked body beside its payload."""
         options = self.options
         if self.head_since_s is not None:
-            if not self.headers and len(self.url or b"") > options.request_line_limit_bytes:
+            if not self.headers and len(self.url) > options.request_line_limit_bytes:
                 self.refuse(refusals.TARGET_LONG)
             elif self.received_bytes > options.header_limit_bytes + options.request_line_limit_bytes:
                 self.refuse(refusals.HEAD_LONG)
@@ -237,6 +239,7 @@ class HardenedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
+        value = value.rstrip(b" \t")  # RFC 9110 5.5: no part of the value, but llhttp takes off the leading ones only.
         if name in NOTABLE:
             self.note_header(name, value)
         self.headers.append((name, value))

@@ -292,9 +292,12 @@ async def _serve(lifecycle: Lifecycle, app_factory: AppFactory, hooks: Hooks, se
 
 def _watch_supervisor(seat: Seat, loop: asyncio.AbstractEventLoop, lifecycle: Lifecycle) -> None:
     """A worker without a supervisor would keep the port and hear no signal: it ends, even if its loop is stuck."""
-    while os.read(seat.life_fd, 1):
-        pass
-    log.error("supervisor_gone", detail="this worker ends now")
-    loop.call_soon_threadsafe(lifecycle.hurry)
-    threading.Event().wait(ORPHAN_EXIT_S)
-    os._exit(1)
+    try:
+        while os.read(seat.life_fd, 1):
+            pass
+        loop.call_soon_threadsafe(lifecycle.hurry)
+        log.error("supervisor_gone", detail="this worker ends now")
+    finally:
+        # Whatever fails: what logs go to is often gone with the supervisor.
+        threading.Event().wait(ORPHAN_EXIT_S)
+        os._exit(1)
