@@ -24,7 +24,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 # These speak to sockets, where the two event loops differ.
 BOTH_LOOPS = frozenset(
-    ("test_connection.py", "test_dialing.py", "test_pool.py", "test_pool_timers.py", "test_proxied.py")
+    ("test_connection.py", "test_dialing.py", "test_pool.py", "test_proxied.py", "test_transport.py")
 )
 HEADERS: Headers = [(b"authorization", b"Bearer sk-secret-of-ours"), (b"content-type", b"application/json")]
 
@@ -113,6 +113,49 @@ class Loopback:
             await asyncio.sleep(0)
 
 
+class ConnectProxy:
+    """An HTTP proxy that knows CONNECT. `status` is what it says to it; any other host is this machine all the same."""
+
+    def __init__(self, loopback: Loopback) -> None:
+        self.asked: list[bytes] = []
+        self.status = b"200 Connection established"
+        self._loopback = loopback
+        self.port = 0
+
+    async def start(self) -> None:
+        self.port = (await self._loopback.serve(self._tunnel)).port
+        self._loopback.accepted = 0
+
+    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._loopback.accepted -= 1  # it is not the upstream
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.asked.append(head)
+        writer.write(b"HTTP/1.1 " + self.status + b"\r\n\r\n")
+        if not self.status.startswith(b"200"):
+            return
+        port = int(head.split(b" ")[1].rpartition(b":")[2])
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(_pipe(reader, far_writer), _pipe(far_reader, writer))
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass  # one end went away: so does the other
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+async def proxy(loopback: Loopback) -> ConnectProxy:
+    server = ConnectProxy(loopback)
+    await server.start()
+    return server
+
+
 @pytest.fixture
 async def loopback() -> AsyncIterator[Loopback]:
     upstream = Loopback()
@@ -142,6 +185,7 @@ class Authority:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._servers: dict[tuple[str, int], ssl.SSLContext] = {}
         self._root_key = ec.generate_private_key(ec.SECP256R1())
         self._key = ec.generate_private_key(ec.SECP256R1())
         root = _certificate("Test Root", self._root_key, ("Test Root", self._root_key))
@@ -151,6 +195,9 @@ class Authority:
 
     def server(self, host: str = "localhost", *, age_days: int = 0) -> ssl.SSLContext:
         """A server for `host` whose certificate of one day was issued `age_days` ago."""
+        made = self._servers.get((host, age_days))
+        if made is not None:
+            return made
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = _certificate(host, key, ("Test Intermediate", self._key), age_days=age_days, authority=False)
         pem = self._folder / f"{host}-{age_days}.pem"
@@ -163,6 +210,7 @@ class Authority:
         )
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(pem)
+        self._servers[host, age_days] = context
         return context
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import cast
 
 import pytest
@@ -25,6 +25,7 @@ from trunkline.providers.transport import Origin, Timers, UpstreamRequest
 ORIGIN = Origin("http", "up.test", 80)
 JSON = b'{"ok":true}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n" + JSON
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Wire:
@@ -115,40 +116,15 @@ WHOLE = {
     # name: (bytes, the server closes behind it, body, the connection is kept)
     "content-length": (OK, False, JSON, True),
     "empty": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", False, b"", True),
-    "chunked": (
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\ndata:\r\nA\r\n 123456789\r\n0\r\n\r\n",
-        False,
-        b"data: 123456789",
-        True,
-    ),
-    "trailers": (
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 1\r\nX-Two: 2\r\n\r\n",
-        False,
-        b"hi",
-        True,
-    ),
+    "chunked": (CHUNKED + b"5;x=y\r\ndata:\r\nA\r\n 123456789\r\n0\r\n\r\n", False, b"data: 123456789", True),
+    "trailers": (CHUNKED + b"2\r\nhi\r\n0\r\nX-Sum: 1\r\nX-Two: 2\r\n\r\n", False, b"hi", True),
     "until the end": (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nall of it", True, b"all of it", False),
     "HTTP/1.0": (b"HTTP/1.0 200 OK\r\n\r\nold", True, b"old", False),
-    "asks for the close": (
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 11\r\n\r\n" + JSON,
-        False,
-        JSON,
-        False,
-    ),
-    "interim": (
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK,
-        False,
-        JSON,
-        True,
-    ),
+    "asks for the close": (OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1), False, JSON, False),
+    "interim": (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: </x>\r\n\r\n" + OK, False, JSON, True),
     "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", False, b"", True),
     "not modified": (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 50\r\n\r\n", False, b"", True),
-    "identity": (
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: Identity\r\nContent-Length: 11\r\n\r\n" + JSON,
-        False,
-        JSON,
-        True,
-    ),
+    "identity": (OK.replace(b"\r\n", b"\r\nContent-Encoding: Identity\r\n", 1), False, JSON, True),
 }
 
 
@@ -192,10 +168,10 @@ BROKEN = {
     "interim only": (b"HTTP/1.1 100 Continue\r\n\r\n", b"", UpstreamFailed),
     "head alone": (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", b"", UpstreamFailed),
     "short": (b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n" + JSON, JSON, StreamCut),
-    "half a chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", b"abc", StreamCut),
-    "no last chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"abc", StreamCut),
+    "half a chunk": (CHUNKED + b"9\r\nabc", b"abc", StreamCut),
+    "no last chunk": (CHUNKED + b"3\r\nabc\r\n", b"abc", StreamCut),
     "not HTTP": (b"SSH-2.0-OpenSSH_9.6\r\n", b"", UpstreamFailed),
-    "a bad chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n", b"abc", StreamCut),
+    "a bad chunk": (CHUNKED + b"3\r\nabc\r\nzz\r\n", b"abc", StreamCut),
     "two lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", b"", UpstreamFailed),
     "length and chunks": (
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
@@ -284,7 +260,7 @@ async def test_a_large_first_read_is_not_taken_for_a_large_head() -> None:
 async def test_endless_framing_without_content_is_cut() -> None:
     _, connection = connected()
     response = connection.start(chat(streaming=False), b"")
-    connection.data_received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ")
+    connection.data_received(CHUNKED + b"0\r\nX: ")
     feed(connection, (b"x" * 10_000 for _ in range(20)))
     assert connection.closed
     assert (await outcome(response))[2] is UpstreamFailed
@@ -363,7 +339,7 @@ async def test_a_request_still_in_the_buffer_costs_the_connection() -> None:
 async def test_a_streamed_piece_is_handed_over_at_once_and_those_that_wait_are_joined() -> None:
     _, connection = connected()
     response = connection.start(chat(), b"")
-    connection.data_received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    connection.data_received(CHUNKED)
     waiting = asyncio.create_task(response.chunk())
     await asyncio.sleep(0)
     connection.data_received(b"3\r\nabc\r\n")
@@ -446,13 +422,6 @@ async def test_close_with_bytes_unread_is_not_an_end() -> None:
     response.close()
     with pytest.raises(StreamCut):
         await response.chunk()
-
-
-Event = Callable[[Connection], None]
-
-
-def bytes_arrive(data: bytes) -> Event:
-    return lambda connection: connection.data_received(data)
 
 
 TIMERS = [

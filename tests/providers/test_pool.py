@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trunkline.errors import Defect, StreamCut, TrunklineError, Unavailable, UpstreamFailed, UpstreamTimeout
+from trunkline.errors import Defect, StreamCut, TrunklineError, Unavailable, UpstreamFailed
 from trunkline.providers.connection import UNREAD_LIMIT_BYTES
 from trunkline.providers.pool import HttpTransport, PoolStats
 from trunkline.providers.transport import Origin, Timers, TransportOptions, UpstreamRequest
@@ -465,40 +465,6 @@ async def test_tls_connections_are_kept_and_verified(loopback: Loopback, call: C
     assert (loopback.accepted, loopback.bodies[-1]) == (1, body)
     await transport.close()
     await loopback.gone()
-
-
-SOON = Timers(connect_s=2, first_byte_s=0.15, idle_s=0.15, total_s=30)
-SHORT = Timers(connect_s=2, first_byte_s=20, idle_s=20, total_s=0.15)
-
-
-@pytest.mark.parametrize(
-    ("first", "fields", "name"),
-    [
-        (b"", {"timers": SOON, "streaming": True}, "first_byte_s"),
-        (b"", {"timers": SHORT, "streaming": False}, "total_s"),
-        (ENDLESS + b"2\r\n:\n\r\n", {"timers": SOON, "streaming": True}, "idle_s"),
-        (ENDLESS + b"2\r\n:\n\r\n", {"timers": SHORT, "streaming": True}, "total_s"),
-    ],
-)
-async def test_a_silent_provider_is_given_up_at_the_timer(
-    loopback: Loopback, call: Call, first: bytes, fields: dict[str, object], name: str
-) -> None:
-    transport = HttpTransport(TransportOptions())
-    origin = await loopback.serve(loopback.silent(first))
-    start = asyncio.get_running_loop().time()
-
-    async def talk() -> None:
-        response = await transport.send(call(origin, **fields))
-        while await response.chunk():
-            pass
-
-    results = await asyncio.gather(*(talk() for _ in range(20)), return_exceptions=True)
-    took = asyncio.get_running_loop().time() - start
-    assert all(isinstance(result, UpstreamTimeout) and f"{name} = 0.15 s" in result.message for result in results)
-    assert 0.15 <= took < 0.15 + 0.5 + 0.5  # half a second by right, half for a busy machine
-    assert stats(transport, origin).in_use == 0
-    await loopback.gone()
-    await transport.close()
 
 
 async def test_an_unused_connection_is_closed_in_time(loopback: Loopback, call: Call) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import aiohappyeyeballs
 
@@ -13,23 +14,35 @@ from trunkline.errors import SettingsInvalid, UpstreamFailed, UpstreamTimeout
 from trunkline.providers.connection import Connection
 from trunkline.providers.transport import Origin
 
+Address = aiohappyeyeballs.AddrInfoType
+
 # RFC 8305 section 5: the next address is tried when the last one has not answered after 250 ms.
 NEXT_ADDRESS_S = 0.25
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
     """The system's authorities and those of `ca_file`; certificate and host name are verified."""
+    if ca_file is None:
+        return _system_context()
+    context = _context()
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        reason = "it holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+        raise SettingsInvalid(
+            f"transport.ca_file = {ca_file!r} cannot be used: {reason}.", param="transport.ca_file"
+        ) from error
+    return context
+
+
+def _context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError) as error:
-            reason = "it holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
-            raise SettingsInvalid(
-                f"transport.ca_file = {ca_file!r} cannot be used: {reason}.", param="transport.ca_file"
-            ) from error
     return context
+
+
+# Reading the system's store takes 20 ms, too long to be done twice and much too long to be done while serving.
+_system_context = functools.cache(_context)
 
 
 async def dial(
@@ -48,9 +61,13 @@ async def dial(
         raise UpstreamFailed(refusal_sentence(place, origin.host, error)) from error
 
 
+async def resolve(origin: Origin) -> Sequence[Address]:
+    return await asyncio.get_running_loop().getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+
+
 async def _connect(origin: Origin) -> socket.socket:
     loop = asyncio.get_running_loop()
-    addresses = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    addresses = await resolve(origin)
     # Not the loop's own way: uvloop's create_connection has no happy eyeballs.
     sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -79,10 +96,11 @@ def refusal_sentence(place: str, host: str, error: Exception) -> str:
             "A private certificate authority is named by transport.ca_file."
         )
     if isinstance(error, ssl.SSLError):
-        return f"TLS with {place} failed: {error.reason or 'the connection was closed'}."
+        reason = getattr(error, "reason", None)  # an SSLError made outside of OpenSSL has none
+        return f"TLS with {place} failed: {reason or 'the connection was closed'}."
     if isinstance(error, socket.gaierror | UnicodeError):
         return f"The name {host} cannot be resolved."
     if isinstance(error, ConnectionResetError | ConnectionAbortedError):
         return f"{place} closed the connection before it was established."
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"No connection to {place}: {reason or type(error).__name__}."
+    what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"No connection to {place}: {what or type(error).__name__}."

@@ -247,7 +247,7 @@ class HttpTransport(Transport):
     def __init__(self, options: TransportOptions, proxy: ProxySettings | None = None) -> None:
         self._options = options
         self._proxy = proxy
-        self._tls = tls_context(options.ca_file) if options.ca_file is not None else None
+        self._tls = tls_context(options.ca_file)
         self._pools: dict[Origin, OriginPool] = {}
         self._proxied: Transport | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -296,12 +296,7 @@ class HttpTransport(Transport):
 
     def _add_pool(self, origin: Origin) -> OriginPool:
         self._refuse_when_closed()
-        if origin.scheme == "https":
-            if self._tls is None:
-                self._tls = tls_context(None)
-            pool = OriginPool(origin, self._options, self._tls)
-        else:
-            pool = OriginPool(origin, self._options, None)
+        pool = OriginPool(origin, self._options, self._tls if origin.scheme == "https" else None)
         self._pools[origin] = pool
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
@@ -324,7 +319,6 @@ class HttpTransport(Transport):
             # Here and not above: aiohttp takes 60 ms and 7 MB that most gateways never need.
             from trunkline.providers.proxied import ProxiedTransport  # noqa: PLC0415
 
-            self._tls = self._tls or tls_context(None)
             assert self._proxy is not None
             self._proxied = ProxiedTransport(self._options, self._proxy, self._tls)
         return await self._proxied.send(request)
