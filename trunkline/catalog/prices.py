@@ -45,9 +45,16 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     image: Nanos | None = None
     tiers: tuple[PriceTier, ...] = ()
 
+    def figures(self) -> dict[str, int]:
+        """Kind -> nano-dollars, of every kind that has a price. `tiers` are not among them."""
+        return {kind: figure for kind in _FIGURES if (figure := getattr(self, kind)) is not None}
+
 
 # Bounds stand on the number: msgspec takes none on a union.
 UsdPerUnit = Annotated[float, Meta(ge=0)]
+
+
+_FIGURES = tuple(field.name for field in msgspec.structs.fields(Price) if field.name not in ("version", "tiers"))
 
 
 class PriceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

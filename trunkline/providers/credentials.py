@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -50,6 +50,9 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Upstream({self.provider_id!r}, {self.origin}, secret={self.secret})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("provider_id", self.provider_id), ("origin", self.origin), ("secret", self.secret)]
 
 
 def configured(options: Mapping[str, ProviderOptions], environment: Mapping[str, str]) -> dict[str, Upstream]:
@@ -146,9 +149,14 @@ def _from_settings(name: str, given: ProviderOptions, environment: Mapping[str, 
             param=f"{setting}.base_url",
         )
     key = given.api_key
-    if key is None and given.base_url is None:
+    if key is None and (given.base_url is None or row.base_url is None):
         # A usual key belongs to the usual URL: it is never sent to another that the settings name.
         key = _usual_key(row, environment)
+    if key is None and given.base_url is None and row.key_names:
+        raise SettingsInvalid(
+            f"{setting}.api_key is missing; set it, or {row.key_names[0]} in the environment",
+            param=f"{setting}.api_key",
+        )
     provider_id = row.id if own else name
     _check_id(provider_id, row, setting)
     return _upstream(

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+import rich.console
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trunkline.catalog.provider_row import Provider
+from trunkline.catalog.providers import PROVIDERS
+from trunkline.errors import SettingsInvalid
+from trunkline.observe import Secret
+from trunkline.providers.credentials import (
+    SANDBOX_ORIGIN,
+    ProviderOptions,
+    Upstream,
+    configured,
+    credential_headers,
+    local,
+    split_base_url,
+)
+from trunkline.providers.transport import Origin
+
+KEY = "sk-very-secret-0123456789"
+
+
+def one(name: str, **environment: str) -> Upstream:
+    return configured({name: ProviderOptions(api_key=KEY)}, environment)[name]
+
+
+def refused(options: dict[str, ProviderOptions], **environment: str) -> str:
+    with pytest.raises(SettingsInvalid) as caught:
+        configured(options, environment)
+    assert KEY not in str(caught.value)
+    return caught.value.message
+
+
+def test_with_nothing_configured_there_is_the_sandbox() -> None:
+    upstreams = configured({}, {})
+    assert list(upstreams) == ["sandbox"]
+    assert upstreams["sandbox"].origin == SANDBOX_ORIGIN
+    assert upstreams["sandbox"].headers == ()
+
+
+def test_a_key_in_the_environment_configures_its_provider() -> None:
+    upstreams = configured({}, {"OPENAI_API_KEY": f" {KEY}\n", "DEEPSEEK_API_KEY": "sk-d", "GROQ_API_KEY": ""})
+    assert list(upstreams) == ["sandbox", "openai", "deepseek"]
+    openai, deepseek = upstreams["openai"], upstreams["deepseek"]
+    assert openai.origin == Origin(scheme="https", host="api.openai.com", port=443)
+    assert openai.path_prefix == b"/v1"
+    assert openai.headers == ((b"authorization", b"Bearer " + KEY.encode()),)
+    assert openai.use_proxy
+    assert (deepseek.origin.host, deepseek.path_prefix) == ("api.deepseek.com", b"")
+
+
+def test_a_provider_of_the_settings_comes_before_one_of_the_environment() -> None:
+    upstreams = configured(
+        {"groq": ProviderOptions(api_key="sk-g")}, {"OPENAI_API_KEY": KEY, "GROQ_API_KEY": "sk-other"}
+    )
+    assert list(upstreams) == ["sandbox", "groq", "openai"]
+    assert upstreams["groq"].headers == ((b"authorization", b"Bearer sk-g"),)
+
+
+def test_a_section_without_a_key_takes_the_usual_one() -> None:
+    assert (
+        configured({"openai": ProviderOptions(use_proxy=False)}, {"OPENAI_API_KEY": KEY})["openai"].use_proxy is False
+    )
+    assert "providers.openai.api_key is missing; set it, or OPENAI_API_KEY" in refused({"openai": ProviderOptions()})
+
+
+def test_a_usual_key_is_never_sent_to_another_url() -> None:
+    options = {
+        "openai": ProviderOptions(base_url="https://elsewhere.example/v1"),
+        "mine": ProviderOptions(kind="anthropic", base_url="http://10.0.0.5/v1"),
+    }
+    upstreams = configured(options, {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": "sk-a"})
+    assert upstreams["openai"].headers == ()
+    assert upstreams["mine"].headers == ()
+    assert upstreams["anthropic"].origin.host == "api.anthropic.com"
+
+
+def test_a_server_of_our_own_needs_no_key_and_keeps_its_name() -> None:
+    options = {"office-vllm": ProviderOptions(kind="openai", base_url="http://10.0.0.5:8000/v1/")}
+    upstream = configured(options, {})["office-vllm"]
+    assert upstream.origin == Origin(scheme="http", host="10.0.0.5", port=8000)
+    assert upstream.path_prefix == b"/v1"
+    assert upstream.row.id == "openai"
+    assert upstream.row.base_url == "http://10.0.0.5:8000/v1"
+    assert upstream.headers == ()
+
+
+def test_a_section_called_by_another_name_is_the_provider() -> None:
+    upstreams = configured({"Moonshot": ProviderOptions(api_key=KEY)}, {})
+    assert list(upstreams) == ["sandbox", "moonshotai"]
+
+
+def test_an_engine_with_a_key_gets_it_as_a_bearer_token() -> None:
+    upstream = configured({"vllm": ProviderOptions(api_key=KEY)}, {})["vllm"]
+    assert upstream.headers == ((b"authorization", b"Bearer " + KEY.encode()),)
+    assert configured({"ollama": ProviderOptions()}, {})["ollama"].headers == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "header"),
+    [
+        ("bearer", (b"authorization", b"Bearer k")),
+        ("none", (b"authorization", b"Bearer k")),
+        ("api-key", (b"api-key", b"k")),
+        ("x-api-key", (b"x-api-key", b"k")),
+    ],
+)
+def test_the_kinds_of_credentials(kind: str, header: tuple[bytes, bytes]) -> None:
+    assert list(credential_headers(kind, Secret("k"))) == [header]  # type: ignore[arg-type]
+
+
+def test_azure_has_a_url_of_its_customers_and_its_key_from_the_environment() -> None:
+    options = {"azure": ProviderOptions(base_url="https://me.openai.azure.com/openai/v1")}
+    upstream = configured(options, {"AZURE_OPENAI_API_KEY": KEY})["azure"]
+    assert upstream.headers == ((b"api-key", KEY.encode()),)
+    told = refused({"azure": ProviderOptions(api_key=KEY)})
+    assert "providers.azure.base_url is missing" in told
+    assert "https://RESOURCE.openai.azure.com/openai/v1" in told
+
+
+def test_a_local_engine_is_reached_without_a_proxy() -> None:
+    upstream = local(PROVIDERS["ollama"], "http://127.0.0.1:11434/v1")
+    assert upstream.use_proxy is False
+    assert upstream.row.base_url == "http://127.0.0.1:11434/v1"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"nobody": ProviderOptions(api_key=KEY)}, "nobody is no known provider"),
+        ({"x": ProviderOptions(kind="nobody")}, "`openai-compatible` serves any server"),
+        ({"a b": ProviderOptions(kind="vllm")}, "a provider's name has letters"),
+        ({"a/b": ProviderOptions(kind="vllm")}, "a provider's name has letters"),
+        ({"sandbox": ProviderOptions(base_url="http://x/v1")}, "the sandbox is inside the gateway"),
+        ({"mine": ProviderOptions(kind="sandbox")}, "the sandbox is inside the gateway"),
+        ({"gemini": ProviderOptions(kind="openai", base_url="http://x/v1")}, "gemini means Google Gemini"),
+        (
+            {"moonshot": ProviderOptions(api_key=KEY), "moonshotai": ProviderOptions(api_key=KEY)},
+            "are the same provider",
+        ),
+        ({"openai": ProviderOptions(api_key="with space")}, "printable ASCII"),
+        ({"openai": ProviderOptions(api_key="line\r\nbreak")}, "printable ASCII"),
+        ({"openai": ProviderOptions(api_key="")}, "printable ASCII"),
+        ({"openai": ProviderOptions(api_key=KEY, base_url="ftp://x/v1")}, "must begin with http:// or https://"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_by_name(options: dict[str, ProviderOptions], told: str) -> None:
+    message = refused(options)
+    assert told in message
+    assert message.startswith("providers.")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "origin", "path"),
+    [
+        ("https://api.openai.com/v1", ("https", "api.openai.com", 443), b"/v1"),
+        ("https://api.openai.com/v1/", ("https", "api.openai.com", 443), b"/v1"),
+        ("HTTPS://API.OpenAI.com/V1", ("https", "api.openai.com", 443), b"/V1"),
+        ("http://localhost:8000", ("http", "localhost", 8000), b""),
+        ("http://[::1]:8000/v1", ("http", "::1", 8000), b"/v1"),
+        ("http://10.0.0.5", ("http", "10.0.0.5", 80), b""),
+        (
+            "https://h.example/client/v4/accounts/abc/ai/v1",
+            ("https", "h.example", 443),
+            b"/client/v4/accounts/abc/ai/v1",
+        ),
+    ],
+)
+def test_a_base_url_is_an_origin_and_a_path(base_url: str, origin: tuple[str, str, int], path: bytes) -> None:
+    assert split_base_url(base_url, "x") == (Origin(*origin), path)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "",
+        "api.openai.com/v1",
+        "//api.openai.com/v1",
+        "file:///etc/passwd",
+        "https://",
+        "https:///v1",
+        "https://user:secret@host/v1",
+        "https://secret@host/v1",
+        "https://host/v1?key=secret",
+        "https://host/v1#x",
+        "https://host/v1?",
+        "https://host:0/v1",
+        "https://host:70000/v1",
+        "https://host:x/v1",
+        "https://ho st/v1",
+        "https://host/a b",
+        "https://host/\r\nX: y",
+        "https://host\t.example/v1",
+        "https://host/../v1",
+        "https://hôst/v1",
+        "https://[::1/v1",
+        "https://host/v1/chat/completions",
+        "https://host/v1\\x",
+    ],
+)
+def test_what_is_no_base_url_is_refused_without_a_credential_in_the_message(base_url: str) -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        split_base_url(base_url, "providers.x.base_url")
+    assert caught.value.message.startswith("providers.x.base_url: ")
+    assert "secret" not in caught.value.message
+
+
+@given(st.text(max_size=60))
+def test_no_text_makes_an_origin_that_could_break_a_request(text: str) -> None:
+    for base_url in (text, f"https://{text}", f"https://host/{text}"):
+        try:
+            origin, path = split_base_url(base_url, "x")
+        except SettingsInvalid:
+            continue
+        assert origin.host
+        assert not set(origin.host) & set(" \r\n\t/@?#\\")
+        assert 1 <= origin.port <= 65535
+        assert not set(path) & set(b" \r\n\t?#\\")
+
+
+def test_no_printing_of_an_upstream_shows_its_key() -> None:
+    upstream = one("openai")
+    printed = io.StringIO()
+    rich.console.Console(file=printed, width=200).print(upstream)
+    for text in (repr(upstream), str(upstream), f"{upstream}", printed.getvalue()):
+        assert KEY not in text
+        assert "Secret(" in text
+
+
+@pytest.mark.parametrize("row", PROVIDERS.values(), ids=lambda row: row.id)
+def test_every_row_can_be_configured(row: Provider) -> None:
+    if row.id == "sandbox":
+        assert configured({"sandbox": ProviderOptions()}, {})["sandbox"].row is row
+        return
+    options = ProviderOptions(api_key=KEY, base_url=None if row.base_url else "https://customer.example/v1")
+    upstream = configured({row.id: options}, {})[row.id]
+    assert len(upstream.headers) == 1
+    assert upstream.row.dialect is row.dialect

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from trunkline import errors
+from trunkline.catalog.models import Deployment
+from trunkline.catalog.provider_row import Provider
+from trunkline.errors import TrunklineError
+from trunkline.routing.attempts import next_deployment
+
+ROW = Provider(id="p", name="P", base_url="https://p.example/v1")
+ROUTE = tuple(Deployment(model_id=f"p{n}/m", provider_id=f"p{n}", provider=ROW, upstream="m") for n in range(3))
+
+GOES_ON = [
+    errors.UpstreamAccount,
+    errors.UpstreamRateLimited,
+    errors.UpstreamOverloaded,
+    errors.UpstreamTimeout,
+    errors.UpstreamFailed,
+    errors.StreamCut,
+    errors.Unavailable,
+    errors.StoreUnavailable,
+]
+STOPS = [
+    errors.UpstreamRefused,
+    errors.InvalidRequest,
+    errors.Unauthenticated,
+    errors.Forbidden,
+    errors.NotFound,
+    errors.ClientGone,
+    errors.SettingsInvalid,
+    errors.Defect,
+]
+
+
+@pytest.mark.parametrize("kind", GOES_ON)
+def test_another_may_succeed_where_one_failed(kind: type[TrunklineError]) -> None:
+    assert next_deployment(kind("x"), 1, ROUTE) is ROUTE[1]
+    assert next_deployment(kind("x"), 2, ROUTE) is ROUTE[2]
+
+
+@pytest.mark.parametrize("kind", GOES_ON)
+def test_after_the_last_there_is_none(kind: type[TrunklineError]) -> None:
+    assert next_deployment(kind("x"), 3, ROUTE) is None
+    assert next_deployment(kind("x"), 1, ROUTE[:1]) is None
+
+
+@pytest.mark.parametrize("kind", STOPS)
+def test_what_another_would_refuse_as_well_ends_the_call(kind: type[TrunklineError]) -> None:
+    assert next_deployment(kind("x"), 1, ROUTE) is None
+
+
+def test_every_error_of_the_tree_is_in_one_of_the_lists() -> None:
+    def leaves(kind: type[TrunklineError]) -> set[type[TrunklineError]]:
+        children = kind.__subclasses__()
+        return set().union(*map(leaves, children)) if children else {kind}
+
+    listed = set(GOES_ON) | set(STOPS)
+    for leaf in leaves(TrunklineError):
+        assert any(issubclass(leaf, kind) for kind in listed), leaf
