@@ -9,6 +9,7 @@ from trunkline.http.asgi import Headers
 from trunkline.pipeline.call import Call
 
 VALUE_LIMIT = 1024
+MEMO_ENTRIES = 2048
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -22,7 +23,7 @@ def header_value(text: str) -> bytes:
 
 
 class FactHeaders:
-    """Names are made once; `of` fills in the values of one call."""
+    """Names are made once, and the values that a route and a deployment decide once for each pair of them."""
 
     def __init__(self, prefix: str, aliases: tuple[str, ...] = ()) -> None:
         def names(fact: str) -> tuple[bytes, ...]:
@@ -35,26 +36,35 @@ class FactHeaders:
         self._attempts = names("attempts")
         self._warning = names("warning")
         self._overhead = names("overhead-ms")
+        self._served: dict[tuple[str, str, str], Headers] = {}
 
     def of(self, call: Call) -> Headers:
         """What is known by now: a stream's headers may go out before the deployment that serves it is known."""
-        headers: Headers = [(b"x-request-id", call.request_id.encode())]
-        add = headers.append
         call_id = call.id.encode()
+        headers: Headers = [(b"x-request-id", call.request_id.encode())]
         for name in self._call_id:
-            add((name, call_id))
+            headers.append((name, call_id))
         deployment, route = call.deployment, call.route
         if deployment is None or route is None or call.answered_at == 0.0:
             return headers
-        model, provider = header_value(deployment.model_id), header_value(deployment.provider_id)
-        asked, attempts = header_value(route.asked), b"%d" % call.attempts
-        overhead = b"%.3f" % (call.overhead_until(clock.monotonic_s()) * 1000)
-        for position, name in enumerate(self._model):
-            add((name, model))
-            add((self._alias[position], asked))
-            add((self._provider[position], provider))
-            add((self._attempts[position], attempts))
-            add((self._overhead[position], overhead))
-            for warning in call.warnings:
-                add((self._warning[position], header_value(warning)))
+        served = (route.asked, deployment.model_id, deployment.provider_id)
+        headers += self._served.get(served) or self._remember(served)
+        attempts, overhead = b"%d" % call.attempts, b"%.3f" % (call.overhead_until(clock.monotonic_s()) * 1000)
+        for name in self._attempts:
+            headers.append((name, attempts))
+        for name in self._overhead:
+            headers.append((name, overhead))
+        for warning in call.warnings:
+            value = header_value(warning)
+            headers += [(name, value) for name in self._warning]
+        return headers
+
+    def _remember(self, served: tuple[str, str, str]) -> Headers:
+        asked, model_id, provider_id = served
+        headers: Headers = []
+        for names, value in ((self._model, model_id), (self._alias, asked), (self._provider, provider_id)):
+            headers += [(name, header_value(value)) for name in names]
+        if len(self._served) >= MEMO_ENTRIES:
+            self._served.clear()
+        self._served[served] = headers
         return headers
