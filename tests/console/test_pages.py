@@ -151,6 +151,14 @@ async def test_it_tells_the_state(gateway: Application, house: House, changes: d
     assert words in (await ask(gateway, "GET", "/console", await entered(gateway))).text
 
 
+async def test_the_sandbox_has_no_address(gateway: Application, house: House) -> None:
+    sandbox = ProviderStatus(id="sandbox", name="Sandbox", origin="sandbox://sandbox", models=8)
+    house.state = msgspec.structs.replace(STATUS, providers=(sandbox,))
+    text = (await ask(gateway, "GET", "/console", await entered(gateway))).text
+    assert "in this process" in text
+    assert "sandbox://" not in text
+
+
 async def test_names_from_outside_are_escaped(gateway: Application, house: House) -> None:
     provider = ProviderStatus(id=HOSTILE, name=HOSTILE, origin=HOSTILE, models=1)
     house.state = msgspec.structs.replace(STATUS, providers=(provider,), aliases={HOSTILE: (HOSTILE,)})
