@@ -58,6 +58,8 @@ def test_what_is_read_of_a_request() -> None:
         assert (full.stream, full.include_usage, full.n, full.max_tokens) == (True, True, 2, 7)
         assert bytes(full.stream_options_with_usage()) == b'{"include_usage":true,"extra":{"a":1}}'
         assert bytes(full.fields["tools"]) == b'"never mind"'
+        assert read_request(make(max_tokens=5)).max_tokens == 5
+        assert read_request(make(max_completion_tokens=6)).max_tokens == 6
         nothing = read_request(
             make(stream=None, n=None, max_tokens=None, stop=None, temperature=None, stream_options=None)
         )

@@ -192,6 +192,14 @@ def test_with_two_choices_usage_rides_on_the_last_finish() -> None:
     assert [c.get("usage") for c in finishes] == [None, USAGE]
 
 
+def test_with_two_choices_usage_in_each_finish_is_shown_on_the_last() -> None:
+    stream = ChatStream(n=2)
+    second = chunk({"role": "assistant", "content": ""}, index=1)
+    earlier = {**USAGE, "completion_tokens": 1, "total_tokens": 4}
+    written, _ = run(stream, [sse(ROLE, second, {**FINISH, "usage": earlier}, chunk({}, "stop", 1, usage=USAGE))])
+    assert [c.get("usage") for c in chunks_of(written)] == [None, None, None, USAGE]
+
+
 def test_a_choice_that_never_finishes_makes_a_cut() -> None:
     stream = ChatStream(n=2)
     _, error = run(stream, [sse(ROLE, chunk({"content": "x"}, index=1), FINISH)])
