@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.config import NEEDS_RESTART, SECTIONS, TABLES, Settings, compare, load, reload
+from trunkline.config import NEEDS_RESTART, SECTIONS, TABLES, Settings, compare, load, misspelled_variables, reload
 from trunkline.errors import SettingsInvalid
 
 CANARY = "sk-canary-7f3a9d"
@@ -99,6 +99,11 @@ def test_variables_reach_tables_by_name() -> None:
 
 def test_variables_of_other_programs_are_let_be() -> None:
     load(environment={"TRUNKLINE_PORT": "tcp://10.0.0.1:80", "TRUNKLINE_KEY": "sk-tl-x", "PATH": "/bin"})
+
+
+def test_a_variable_with_one_underscore_is_noticed() -> None:
+    environment = {"TRUNKLINE_SERVER_PORT": "1", "TRUNKLINE_LOG__LEVEL": "debug", "TRUNKLINE_KEY": "x"}
+    assert list(misspelled_variables(environment)) == [("TRUNKLINE_SERVER_PORT", "TRUNKLINE_SERVER__PORT")]
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,20 @@ def reload(old: Settings, environment: Mapping[str, str] | None = None) -> tuple
     return msgspec.structs.replace(new, **kept), compare(old, new)
 
 
+def misspelled_variables(environment: Mapping[str, str] | None = None) -> Iterator[tuple[str, str]]:
+    """Variables that lack an underscore to be a setting's, and the names that were probably meant.
+
+    They are no error: Kubernetes makes `TRUNKLINE_SERVER_PORT` for a service that is called so.
+    """
+    if environment is None:
+        environment = os.environ  # noqa: TID251 - this is the place
+    for section, options in SECTIONS.items():
+        for field in _fields(options):
+            variable = f"{PREFIX}{section}_{field}".upper()
+            if variable in environment:
+                yield variable, f"{PREFIX}{section}__{field}".upper()
+
+
 def compare(old: Settings, new: Settings) -> Changes:
     """Which settings differ, and whether they count at once or after a restart."""
     before, after = dict(_flat(old)), dict(_flat(new))
