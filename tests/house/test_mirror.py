@@ -29,9 +29,9 @@ def mirrored_by(test: Path) -> Path:
 
 def test_every_source_has_its_test() -> None:
     missing = sorted(mirror_of(source).as_posix() for source in SOURCES if mirror_of(source) not in TESTS)
-    assert not missing
+    assert not missing, "\n".join(missing)
 
 
 def test_every_test_has_its_source() -> None:
     orphans = sorted(test.as_posix() for test in TESTS if mirrored_by(test) not in SOURCES)
-    assert not orphans
+    assert not orphans, "\n".join(orphans)
