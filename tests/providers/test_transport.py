@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from trunkline.errors import ClientGone, StreamCut, Unavailable, UpstreamError, UpstreamFailed, UpstreamTimeout
+from trunkline.providers import pool
+from trunkline.providers.dialing import tls_context
 from trunkline.providers.pool import HttpTransport
 from trunkline.providers.transport import Origin, ProxySettings, Timers, Transport, TransportOptions, UpstreamRequest
 
@@ -35,14 +38,20 @@ class Way:
         return UpstreamRequest(origin=origin, proxy=True, **given)  # type: ignore[arg-type]  # the fields are real
 
 
+@pytest.fixture(scope="module")
+def trusting(authority: Authority) -> ssl.SSLContext:
+    return tls_context(str(authority.root_file))
+
+
 @pytest.fixture(params=["direct", "proxied"])
-async def way(
-    loopback: Loopback, authority: Authority, proxy: ConnectProxy, request: pytest.FixtureRequest
-) -> AsyncIterator[Way]:
+async def way(request: pytest.FixtureRequest, loopback: Loopback, proxy: ConnectProxy) -> AsyncIterator[Way]:
     through = ProxySettings(url=f"http://127.0.0.1:{proxy.port}") if request.param == "proxied" else None
-    options = TransportOptions(ca_file=str(authority.root_file), connections_per_origin=4, acquire_s=0.1)
-    transport = HttpTransport(options, through)
-    yield Way(loopback, authority, transport)
+    with pytest.MonkeyPatch.context() as patch:
+        # Reading the system's store for each of these tests would take most of their time.
+        trusting = request.getfixturevalue("trusting")
+        patch.setattr(pool, "tls_context", lambda _: trusting)
+        transport = HttpTransport(TransportOptions(connections_per_origin=4, acquire_s=0.1), through)
+    yield Way(loopback, request.getfixturevalue("authority"), transport)
     await transport.close()
     # Whatever the test did, no connection outlives the transport.
     async with asyncio.timeout(5):
