@@ -17,7 +17,6 @@ from trunkline.providers.credentials import (
     Upstream,
     configured,
     credential_headers,
-    local,
     split_base_url,
 )
 from trunkline.providers.transport import Origin
@@ -123,10 +122,13 @@ def test_azure_has_a_url_of_its_customers_and_its_key_from_the_environment() -> 
     assert "https://RESOURCE.openai.azure.com/openai/v1" in told
 
 
-def test_a_local_engine_is_reached_without_a_proxy() -> None:
-    upstream = local(PROVIDERS["ollama"], "http://127.0.0.1:11434/v1")
-    assert upstream.use_proxy is False
-    assert upstream.row.base_url == "http://127.0.0.1:11434/v1"
+@pytest.mark.parametrize(
+    ("host", "proxied"),
+    [("127.0.0.1", False), ("localhost", False), ("[::1]", False), ("10.0.0.5", True), ("127.example.com", True)],
+)
+def test_an_engine_on_this_machine_is_reached_without_a_proxy(host: str, proxied: bool) -> None:
+    options = {"ollama": ProviderOptions(base_url=f"http://{host}:11434/v1")}
+    assert configured(options, {})["ollama"].use_proxy is proxied
 
 
 @pytest.mark.parametrize(

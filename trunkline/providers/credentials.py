@@ -20,6 +20,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 SANDBOX_ORIGIN = Origin(scheme="sandbox", host="sandbox", port=0)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?\.?|[0-9a-f:.]{2,45}")
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*")
 
 
@@ -79,11 +80,6 @@ def configured(options: Mapping[str, ProviderOptions], environment: Mapping[str,
     return upstreams
 
 
-def local(row: Provider, base_url: str) -> Upstream:
-    """An engine that was found on this machine. A proxy has no business between us and it."""
-    return _upstream(row.id, msgspec.structs.replace(row, base_url=base_url), None, use_proxy=False)
-
-
 def sandbox() -> Upstream:
     return Upstream(
         provider_id="sandbox",
@@ -111,7 +107,7 @@ def split_base_url(base_url: str, setting: str) -> tuple[Origin, bytes]:
         raise refused("it holds a character that a URL cannot")
     if parts.scheme not in DEFAULT_PORTS:
         raise refused("it must begin with http:// or https://")
-    if parts.username is not None or parts.password is not None or "@" in parts.netloc:
+    if parts.username is not None or parts.password is not None:
         raise refused("a credential belongs in api_key, not in the URL")
     if parts.query or parts.fragment or "?" in base_url or "#" in base_url:
         raise refused("it has a query or a fragment, which calls could not keep")
@@ -192,7 +188,8 @@ def _upstream(provider_id: str, row: Provider, key: str | None, *, use_proxy: bo
         origin=origin,
         path_prefix=path_prefix,
         headers=headers,
-        use_proxy=use_proxy,
+        # A proxy has no business between us and an engine on this machine.
+        use_proxy=use_proxy and not _LOOPBACK.fullmatch(origin.host),
         secret=secret,
     )
 
