@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,15 +10,11 @@ from typer.testing import CliRunner
 
 from trunkline import app as parts
 from trunkline.app import Started
-from trunkline.cli import program
-from trunkline.cli.serve import Greeter, command_of
-from trunkline.config import Settings, load
+from trunkline.cli import program, started
+from trunkline.config import Settings
 from trunkline.errors import StoreUnavailable
-from trunkline.observe import Secret
 
-Start = Callable[..., str]
 OnStarted = Callable[[Started], None]
-ANSWER = b'{"choices":[{"message":{"content":"hello"}}]}'
 
 
 @pytest.fixture(autouse=True)
@@ -73,62 +68,15 @@ def test_a_server_that_cannot_start_is_one_sentence(monkeypatch: pytest.MonkeyPa
     assert (done.exit_code, done.stderr) == (1, "trunkline: The database file x cannot be opened.\n")
 
 
-async def greeting(settings: Settings, url: str, key: str | None, *, greet: bool) -> str:
-    said: list[str] = []
-    greeter = Greeter(settings, greet=greet, say=said.append)
-    greeter.start(url, Secret(key) if key else None, Secret("the-token") if key else None)
-    if greeter._task is not None:
-        await greeter._task
-    return "".join(said)
+@pytest.mark.parametrize("greet", [True, False])
+def test_whoever_started_it_is_told(greet: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, bool]] = []
 
+    def served(_settings: Settings, on_started: OnStarted) -> int:
+        on_started(Started(url="http://127.0.0.1:1"))
+        return 0
 
-async def test_the_first_start_is_told_with_a_call_that_was_made(gateway_url: Start) -> None:
-    heads: list[bytes] = []
-    page = await greeting(load(environment={}), gateway_url(200, ANSWER, heads), "sk-tl-first", greet=True)
-    assert "sandbox/echo answered: hello" in page
-    assert "sk-tl-first" in page
-    assert "token=the-token" in page
-    assert b"Bearer sk-tl-first" in heads[0]
-
-
-async def test_a_first_start_shows_its_key_even_unasked(gateway_url: Start) -> None:
-    heads: list[bytes] = []
-    page = await greeting(load(environment={}), gateway_url(200, ANSWER, heads), "sk-tl-first", greet=False)
-    assert "sk-tl-first" in page
-    assert heads == []
-
-
-async def test_a_call_that_fails_hides_no_key() -> None:
-    page = await greeting(load(environment={}), "http://127.0.0.1:1", "sk-tl-first", greet=True)
-    assert "(no answer)" in page
-    assert "sk-tl-first" in page
-
-
-async def test_a_later_start_speaks_when_asked() -> None:
-    settings = load(environment={})
-    assert "keys create" in await greeting(settings, "http://127.0.0.1:8080", None, greet=True)
-    assert await greeting(settings, "http://127.0.0.1:8080", None, greet=False) == ""
-
-
-def test_commands_are_those_of_this_installation(tmp_path: Path) -> None:
-    assert command_of(load(environment={}), Path("/x/pytest"))("keys create") == ["trunkline", "keys", "create"]
-    (tmp_path / "t.toml").write_text("", encoding="utf-8")
-    settings = load(Path("t.toml"), Path("d"), environment={})
-    assert command_of(settings, Path(".venv/bin/trunkline"))("admin-link") == [
-        ".venv/bin/trunkline",
-        "admin-link",
-        "--config",
-        str(tmp_path / "t.toml"),
-        "--data-dir",
-        str(tmp_path / "d"),
-    ]
-
-
-async def test_the_greeting_does_not_hold_up_the_server(gateway_url: Start) -> None:
-    said: list[str] = []
-    greeter = Greeter(load(environment={}), greet=True, say=said.append)
-    greeter.start(gateway_url(200, ANSWER), Secret("k"), Secret("t"))
-    assert said == []
-    assert greeter._task is not None
-    await asyncio.wait([greeter._task])
-    assert len(said) == 1
+    monkeypatch.setattr(parts, "serve", served)
+    monkeypatch.setattr(started, "tell", lambda _settings, facts, *, greet: told.append((facts.url, greet)))
+    CliRunner().invoke(program.app, ["serve", *(["--welcome"] if greet else [])])
+    assert told == [("http://127.0.0.1:1", greet)]

@@ -1,52 +1,40 @@
-"""What the gateway says to whoever started it. Plain text, so that it reads the same in a file."""
+"""What `serve --welcome` says when the gateway is ready. Plain text, so that it reads the same in a file."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
-
-import msgspec
-
-from trunkline.ports.admin import LINK_PATH
+import sys
+from pathlib import Path
 
 MODEL = "sandbox/echo"
 PROMPT = "One line to every model."
 
 
-class FirstStart(msgspec.Struct, frozen=True):
-    """What is made at the first start, and shown then and never again."""
-
-    url: str
-    key: str
-    admin_token: str
-
-    def __repr__(self) -> str:
-        return f"FirstStart({self.url!r})"
-
-
-def first_start(first: FirstStart, answer: str | None) -> str:
-    """`answer` is what the model said to a call that was tried."""
-    tried = [] if answer is None else [f"{MODEL} answered: {answer}", ""]
+def first_start(url: str, answer: str, admin_link: str, key: str) -> str:
+    """Link and key are shown here and never again. `answer` is what the model said to a call that was tried."""
     return _page(
-        first.url,
+        url,
         [
-            *tried,
-            f"Admin link (works once, for an hour): {first.url}{LINK_PATH}?token={first.admin_token}",
-            f"First key (not shown again):          {first.key}",
+            f"{MODEL} answered: {answer}",
+            "",
+            f"Admin link (works once, for an hour): {admin_link}",
+            f"First key (not shown again):          {key}",
             "",
             "Try it:",
-            *curl(first.url, first.key),
+            *curl(url, key),
         ],
     )
 
 
-def later_start(url: str, command: Callable[[str], list[str]]) -> str:
-    """Keys cannot be shown again: how to make another. `command` gives the words of a command of this installation."""
+def later_start(url: str, answer: str, data_dir: str) -> str:
+    """Keys exist and cannot be shown: how to make another."""
     return _page(
         url,
         [
-            f"A key:         {shlex.join(command('keys create'))}",
-            f"An admin link: {shlex.join(command('admin-link'))}",
+            f"{MODEL} answered: {answer}",
+            "",
+            f"To make a key:         {command('keys create', data_dir)}",
+            f"To make an admin link: {command('admin-link', data_dir)}",
             "",
             "Try it:",
             *curl(url, "$TRUNKLINE_KEY"),
@@ -61,6 +49,12 @@ def curl(url: str, key: str) -> list[str]:
         f'  -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\',
         f"""  -d '{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "{PROMPT}"}}]}}'""",
     ]
+
+
+def command(name: str, data_dir: str) -> str:
+    """A command of the program that runs now, which need not be on the shell's path: `.venv/bin/trunkline ...`."""
+    program = sys.argv[0] if Path(sys.argv[0]).name == "trunkline" else "trunkline"
+    return shlex.join([program, *name.split(), "--data-dir", data_dir])
 
 
 def _page(url: str, lines: list[str]) -> str:
