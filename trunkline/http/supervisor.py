@@ -66,7 +66,8 @@ class Supervisor:
         keepers = [asyncio.create_task(self._keep(number)) for number in range(self._options.workers)]
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([stopping, *keepers], return_when=asyncio.FIRST_COMPLETED)
-        self._stop()
+        if not self._stopping.is_set():
+            self._stop()  # A keeper has failed.
         patience_s = self._options.drain_notice_s + self._options.drain_s + STOP_MARGIN_S
         _, overdue = await asyncio.wait(keepers, timeout=patience_s)
         if overdue:
@@ -102,7 +103,7 @@ class Supervisor:
             if not self._announced:
                 log.error("worker_failed_to_start", worker=number, status=status)
                 self._status = status if status > 0 else server.FAILED_TO_START
-                self._stopping.set()
+                self._stop()
                 return
             if clock.monotonic_s() - began_s >= STEADY_S:
                 delay_s = FIRST_DELAY_S
