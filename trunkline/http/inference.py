@@ -11,6 +11,7 @@ from trunkline.http import carriers, problems
 from trunkline.http.asgi import Headers, Receive, Scope, Send
 from trunkline.http.body import read_json_body
 from trunkline.http.facts import FactHeaders
+from trunkline.http.whole_answer import write_ok
 from trunkline.ids import CallIds
 from trunkline.pipeline.call import Call, Pipeline
 
@@ -108,8 +109,9 @@ class HttpClient:
             (b"content-length", b"%d" % len(body)),
             *self._facts.of(self.call),
         ]
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
+        if not write_ok(self._scope, self._send, headers, body):
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._send({"type": "http.response.body", "body": body})
 
     async def refuse(self, error: TrunklineError) -> None:
         """A status and an error body; or, in a stream that has begun, the error as its last event and no `[DONE]`."""
