@@ -23,9 +23,7 @@ Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 # These speak to sockets, where the two event loops differ.
-BOTH_LOOPS = frozenset(
-    ("test_connection.py", "test_dialing.py", "test_pool.py", "test_proxied.py", "test_transport.py")
-)
+BOTH_LOOPS = frozenset(("test_dialing.py", "test_pool.py", "test_proxied.py", "test_transport.py"))
 HEADERS: Headers = [(b"authorization", b"Bearer sk-secret-of-ours"), (b"content-type", b"application/json")]
 
 

@@ -140,7 +140,9 @@ async def test_every_split_of_an_answer_is_the_same_answer(name: str) -> None:
         assert await outcome(response) == (int(data.rsplit(b"HTTP/1.", 1)[1][2:5]), body, None), pieces
         assert (wire.released, wire.aborted, wire.forgotten) == ((1, False, 0) if kept else (0, True, 1)), pieces
         assert response.connection is None
-        assert all(name == name.lower() for name, _ in response.headers)
+        assert {name for name, _ in response.headers} <= {
+            b"content-length", b"transfer-encoding", b"content-type", b"content-encoding", b"connection"
+        }  # fmt: skip
 
 
 @settings(deadline=None)

@@ -11,11 +11,11 @@ import pytest
 
 from trunkline.errors import Defect, StreamCut, TrunklineError, Unavailable, UpstreamFailed
 from trunkline.providers.connection import UNREAD_LIMIT_BYTES
-from trunkline.providers.pool import HttpTransport, PoolStats
+from trunkline.providers.pool import HttpTransport, OriginPool, PoolStats
 from trunkline.providers.transport import Origin, Timers, TransportOptions, UpstreamRequest
 
 if TYPE_CHECKING:
-    from tests.providers.conftest import Authority, Loopback
+    from tests.providers.conftest import Loopback
 
 Call = Callable[..., UpstreamRequest]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -161,6 +161,38 @@ async def test_a_place_that_comes_free_goes_to_who_waits(loopback: Loopback, cal
     response.close()
     assert stats(transport, origin) == PoolStats(in_use=0, idle=0, waiting=0, opened=2)
     await transport.close()
+
+
+async def test_a_call_cancelled_with_a_place_in_its_hand_passes_it_on(loopback: Loopback, call: Call) -> None:
+    transport = HttpTransport(TransportOptions(connections_per_origin=1))
+    origin = await loopback.serve(loopback.silent(ENDLESS))
+    held = await transport.send(call(origin, streaming=True))
+    first, second = (asyncio.create_task(transport.send(call(origin, streaming=True))) for _ in range(2))
+    await until(lambda: stats(transport, origin).waiting == 2)
+    held.close()
+    first.cancel()  # before it could know that the place is its own
+    response = await second
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    response.close()
+    await transport.close()
+
+
+async def test_a_fresh_connection_takes_the_place_of_the_one_it_was_handed(loopback: Loopback, call: Call) -> None:
+    origin = await loopback.serve(loopback.answering(OK))
+    pool = OriginPool(origin, TransportOptions(connections_per_origin=1), None)
+    first = await pool.acquire(Timers())
+    fresh = asyncio.create_task(pool.open_fresh(Timers()))
+    next_one = asyncio.create_task(pool.acquire(Timers()))
+    await until(lambda: pool.stats().waiting == 2)
+    pool.release(first)
+    second = await fresh
+    assert (first.closed, second.closed, next_one.done()) == (True, False, False)
+    assert pool.stats() == PoolStats(in_use=1, idle=0, waiting=1, opened=2)
+    pool.release(second)
+    assert await next_one is second
+    pool.close()
+    await loopback.gone()
 
 
 async def test_a_failed_dial_gives_its_place_to_the_next(loopback: Loopback, call: Call) -> None:
@@ -452,18 +484,6 @@ async def test_close_ends_everything(loopback: Loopback, call: Call) -> None:
         await transport.send(call(Origin("http", "127.0.0.1", 9)))
     with pytest.raises((Unavailable, UpstreamFailed)):
         await transport.send(call(kept))
-    await loopback.gone()
-
-
-async def test_tls_connections_are_kept_and_verified(loopback: Loopback, call: Call, authority: Authority) -> None:
-    transport = HttpTransport(TransportOptions(ca_file=str(authority.root_file)))
-    origin = await loopback.serve(loopback.answering(OK), authority.server(), "localhost")
-    body = b"b" * 3_000_000
-    for _ in range(3):
-        assert await whole(transport, call(origin)) == b"ok"
-    assert await whole(transport, call(origin, body=body)) == b"ok"
-    assert (loopback.accepted, loopback.bodies[-1]) == (1, body)
-    await transport.close()
     await loopback.gone()
 
 

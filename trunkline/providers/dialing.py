@@ -57,7 +57,7 @@ async def dial(
     except TimeoutError as error:
         # ETIMEDOUT of the kernel is a TimeoutError too.
         raise UpstreamTimeout(f"No connection to {place} within connect_s = {connect_s:g} s.") from error
-    except (OSError, UnicodeError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise UpstreamFailed(refusal_sentence(place, origin.host, error)) from error
 
 
@@ -69,22 +69,16 @@ async def _connect(origin: Origin) -> socket.socket:
     loop = asyncio.get_running_loop()
     addresses = await resolve(origin)
     # Not the loop's own way: uvloop's create_connection has no happy eyeballs.
-    sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
+    return await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop)
 
 
 async def _open(
     sock: socket.socket, origin: Origin, tls: ssl.SSLContext | None, make: Callable[[], Connection]
 ) -> Connection:
-    loop = asyncio.get_running_loop()
-    try:
-        _, connection = await loop.create_connection(
-            make, sock=sock, ssl=tls, server_hostname=None if tls is None else origin.host
-        )
-    except BaseException:
-        sock.close()
-        raise
+    # From here on the loop owns the socket and closes it; it also sets TCP_NODELAY.
+    _, connection = await asyncio.get_running_loop().create_connection(
+        make, sock=sock, ssl=tls, server_hostname=None if tls is None else origin.host
+    )
     return connection
 
 

@@ -195,8 +195,7 @@ class ProxiedResponse:
 
     def cancel(self, error: Exception) -> None:
         if self._open:
-            self._failed(error)
-            self._answer.content.set_exception(error)  # wakes a read that waits
+            self._failed(error)  # closing the answer wakes a read that waits
 
     def _failed(self, error: Exception) -> Exception:
         """The first error is the one that stays."""
