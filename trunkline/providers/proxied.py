@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 
 import aiohttp
 from yarl import URL
 
 from trunkline.errors import StreamCut, Unavailable, UpstreamError, UpstreamFailed, UpstreamTimeout
-from trunkline.providers.connection import HEAD_LIMIT_BYTES, UNREAD_LIMIT_BYTES
+from trunkline.providers.connection import HEAD_LIMIT_BYTES, UNREAD_LIMIT_BYTES, WRITE_PIECE_BYTES
 from trunkline.providers.dialing import refusal_sentence
 from trunkline.providers.transport import (
     Headers,
@@ -106,8 +107,8 @@ class ProxiedTransport(Transport):
                 answer = await self._session.request(
                     request.method.decode(),
                     _url(request),
-                    data=request.body or None,
-                    headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers],
+                    data=_pieces(request.body) if len(request.body) > WRITE_PIECE_BYTES else request.body or None,
+                    headers=_headers(request),
                     proxy=self._proxy,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, connect=timers.connect_s),
@@ -219,6 +220,19 @@ class ProxiedResponse:
 
 async def _connected(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
     context.trace_request_ctx.left()
+
+
+def _headers(request: UpstreamRequest) -> list[tuple[str, str]]:
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers]
+    if len(request.body) > WRITE_PIECE_BYTES:
+        headers.append(("content-length", str(len(request.body))))  # or pieces would go out chunked
+    return headers
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    """So that aiohttp waits for the socket in between."""
+    for start in range(0, len(body), WRITE_PIECE_BYTES):
+        yield body[start : start + WRITE_PIECE_BYTES]
 
 
 def _url(request: UpstreamRequest) -> URL:
