@@ -73,6 +73,7 @@ class Steered:
         await gate.wait()
 
     async def _tell(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["trunkline.connection"].on_gone = self.gone.set
         body = b""
         while True:
             message = await receive()
@@ -97,13 +98,12 @@ class Steered:
         await self._wait(scope["path"])
         await send({"type": "http.response.body", "body": b"ended"})
 
-    async def _flood(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def _flood(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        scope["trunkline.connection"].on_gone = self.disconnected.set
+        self.disconnected.clear()
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        try:
-            while self.serving.connections:
-                await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
-        finally:
-            self.disconnected.set()
+        while not self.disconnected.is_set():
+            await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
 
     async def _lump(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await answer(send, bytes(16 * 1024 * 1024))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.http.raw import Client, Running, serving
 from trunkline.http import lifecycle
-from trunkline.http.protocol import PIPELINED_MAX
+from trunkline.http.protocol import PIPELINED_MAX, HardenedProtocol
 
 HOST = b"Host: a\r\n"
 END = b"\r\n"
@@ -273,6 +273,17 @@ def test_the_refusal_reaches_a_client_that_is_still_sending(running: Running) ->
         assert client.rest() == b""
 
 
+def test_a_refused_client_is_not_reset_at_once(running: Running) -> None:
+    """A reset makes a client throw away the refusal that it has not read yet."""
+    with Client(running.port) as client:
+        client.send(GET + b"Host: a b\r\n\r\n")
+        client.answer()
+        assert client.rest() == b""
+        for _ in range(10):
+            client.socket.sendall(b"still sending")
+            threading.Event().wait(0.01)
+
+
 # A framing error is never answered in the place of another request.
 
 
@@ -314,8 +325,8 @@ def test_a_body_that_breaks_before_its_answer(running: Running) -> None:
         application.await_entered()
         client.send(b"zz\r\n")
         assert client.answer().status == 400
+        assert application.gone.wait(1)
         assert client.rest() == b""
-        assert application.gone.wait(5)
 
 
 def test_a_body_that_breaks_after_its_answer_has_begun(running: Running) -> None:
@@ -432,20 +443,38 @@ def test_on_gone_of_a_request_with_others_behind_it(running: Running) -> None:
         assert application.disconnected.wait(5)
 
 
+def test_the_second_in_line_is_told_too(running: Running) -> None:
+    application = running.application
+    application.gone.clear()
+    application.disconnected.clear()
+    with Client(running.port) as client:
+        client.send(
+            b"GET /ahead/hold HTTP/1.1\r\n" + HOST + END + b"GET /gone HTTP/1.1\r\n" + HOST + END + GET + HOST + END
+        )
+        application.await_entered()
+        application.release("/ahead/hold")
+        assert client.answer().body == b"held"
+        application.await_entered()
+        client.reset()
+        assert application.gone.wait(5)
+        assert application.disconnected.wait(5)
+
+
 def test_on_gone_is_forgotten_with_the_answer(running: Running) -> None:
     """The connection outlives its requests: the next one must not find the last one's listener."""
     with Client(running.port) as client:
         client.get("/x")
         client.answer()
-        (connection,) = [
-            found for found in running.lifecycle.state.connections if getattr(found, "client", None) == local(client)
-        ]
-        assert getattr(connection, "on_gone", "missing") is None
+        assert connection_of(running, client).on_gone is None
 
 
-def local(client: Client) -> tuple[str, int]:
-    host, port = client.socket.getsockname()
-    return (host, port)
+def connection_of(running: Running, client: Client) -> HardenedProtocol:
+    """The server's side of the client's connection, once there is one."""
+    while True:
+        for connection in list(running.lifecycle.state.connections):
+            if isinstance(connection, HardenedProtocol) and connection.client == client.socket.getsockname():
+                return connection
+        threading.Event().wait(0.01)
 
 
 # Overload.
@@ -535,6 +564,18 @@ def test_a_partial_head_behind_a_request_that_is_owed_its_answer(hasty: Running)
         assert client.rest() == b""
 
 
+def test_a_partial_head_while_the_server_does_not_read(hasty: Running) -> None:
+    with Client(hasty.port) as client, Client(hasty.port) as witness:
+        client.send(b"GET /full/hold HTTP/1.1\r\n" + HOST + END + GET + HOST + END + b"GET /par")
+        hasty.application.await_entered()
+        witness.rest()
+        hasty.application.release("/full/hold")
+        assert client.answer().body == b"held"
+        assert client.answer().facts()["path"] == "/x"
+        client.send(b"tial HTTP/1.1\r\n" + HOST + END)
+        assert client.answer().facts()["path"] == "/partial"
+
+
 def test_a_body_that_stops(hasty: Running) -> None:
     with Client(hasty.port) as client:
         client.send(POST + HOST + b"Content-Length: 1000\r\n\r\nhalf")
@@ -545,7 +586,11 @@ def test_a_body_that_stops(hasty: Running) -> None:
 def test_a_body_that_came_fast_and_then_stops(hasty: Running) -> None:
     """What came early does not count for later: a window is a window."""
     with Client(hasty.port) as client:
-        client.send(POST + HOST + b"Content-Length: 30000\r\n\r\n" + b"x" * 29_000)
+        client.send(POST + HOST + b"Content-Length: 30000\r\n\r\n")
+        connection = connection_of(hasty, client)
+        while connection.window_since_s is None:
+            threading.Event().wait(0.01)
+        client.send(b"x" * 29_000)
         assert client.answer().status == 408
 
 

@@ -385,8 +385,7 @@ class HardenedProtocol(HttpToolsProtocol):
             else:
                 self.answer(refusal)
         elif len(owed) > 1:
-            self.pipeline.popleft()
-            owed[-2].keep_alive = False
+            owed[-2].keep_alive = False  # The broken one, last in line, then finds the connection closed.
         elif not owed:
             self.transport.close()
         elif owed[0].response_started:
