@@ -97,7 +97,7 @@ class Door:
         method, path = scope["method"], scope["path"]
         shown = path if len(path) <= 200 and path.isprintable() else path[:200].encode("unicode_escape").decode()
         allowed = sorted(known for known, at in self._routes if at == path)
-        allowed += [known for known, prefix, _ in self._prefixes if path.startswith(prefix)]
+        allowed += [known for known, prefix, _ in self._prefixes if path.startswith(prefix) and path != prefix]
         if allowed:
             return MethodNotAllowed(f"{shown} takes {', '.join(dict.fromkeys(allowed))}, not {method[:20]}.")
         return NotFound(

@@ -23,48 +23,46 @@ def header_value(text: str) -> bytes:
 
 
 class FactHeaders:
-    """Names are made once, and the values that a route and a deployment decide once for each pair of them."""
+    """Names are put into templates once; the values that a route and a deployment decide, once for each pair."""
 
     def __init__(self, prefix: str, aliases: tuple[str, ...] = ()) -> None:
-        def names(fact: str) -> tuple[bytes, ...]:
-            return tuple(f"{one}-{fact}".encode() for one in (prefix, *aliases))
+        def lines(fact: str, value: str) -> str:
+            return "".join(f"{one}-{fact}: {value}\r\n" for one in (prefix, *aliases))
 
-        self._call_id = names("call-id")
-        self._model = names("model")
-        self._alias = names("alias")
-        self._provider = names("provider")
-        self._attempts = names("attempts")
-        self._warning = names("warning")
-        self._overhead = names("overhead-ms")
-        self._served: dict[tuple[str, str, str], Headers] = {}
+        self._known = ("x-request-id: %(request)b\r\n" + lines("call-id", "%(call)b")).encode()
+        self._served = (
+            lines("model", "%(model)b") + lines("alias", "%(alias)b") + lines("provider", "%(provider)b")
+        ).encode()
+        self._measured = (lines("attempts", "%(attempts)d") + lines("overhead-ms", "%(overhead).3f")).encode()
+        self._warning = lines("warning", "%(warning)b").encode()
+        self._memo: dict[tuple[str, str, str], bytes] = {}
 
-    def of(self, call: Call) -> Headers:
-        """What is known by now: a stream's headers may go out before the deployment that serves it is known."""
-        call_id = call.id.encode()
-        headers: Headers = [(b"x-request-id", call.request_id.encode())]
-        for name in self._call_id:
-            headers.append((name, call_id))
+    def block(self, call: Call) -> bytes:
+        """Header lines with what is known by now: a stream's may go out before it is known what serves it."""
+        known = self._known % {b"request": call.request_id.encode(), b"call": call.id.encode()}
         deployment, route = call.deployment, call.route
         if deployment is None or route is None or call.answered_at == 0.0:
-            return headers
+            return known
         served = (route.asked, deployment.model_id, deployment.provider_id)
-        headers += self._served.get(served) or self._remember(served)
-        attempts, overhead = b"%d" % call.attempts, b"%.3f" % (call.overhead_until(clock.monotonic_s()) * 1000)
-        for name in self._attempts:
-            headers.append((name, attempts))
-        for name in self._overhead:
-            headers.append((name, overhead))
+        overhead_ms = call.overhead_until(clock.monotonic_s()) * 1000
+        block = (
+            known
+            + (self._memo.get(served) or self._remember(served))
+            + self._measured % {b"attempts": call.attempts, b"overhead": overhead_ms}
+        )
         for warning in call.warnings:
-            value = header_value(warning)
-            headers += [(name, value) for name in self._warning]
-        return headers
+            block += self._warning % {b"warning": header_value(warning)}
+        return block
 
-    def _remember(self, served: tuple[str, str, str]) -> Headers:
-        asked, model_id, provider_id = served
-        headers: Headers = []
-        for names, value in ((self._model, model_id), (self._alias, asked), (self._provider, provider_id)):
-            headers += [(name, header_value(value)) for name in names]
-        if len(self._served) >= MEMO_ENTRIES:
-            self._served.clear()
-        self._served[served] = headers
-        return headers
+    def of(self, call: Call) -> Headers:
+        """The same as ASGI wants it."""
+        lines = self.block(call).split(b"\r\n")[:-1]
+        return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
+
+    def _remember(self, served: tuple[str, str, str]) -> bytes:
+        asked, model_id, provider_id = map(header_value, served)
+        block = self._served % {b"model": model_id, b"alias": asked, b"provider": provider_id}
+        if len(self._memo) >= MEMO_ENTRIES:
+            self._memo.clear()
+        self._memo[served] = block
+        return block

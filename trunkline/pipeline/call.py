@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from trunkline import clock
 from trunkline.catalog.models import Deployment
-from trunkline.errors import ClientGone, Defect, TrunklineError, Unavailable, UpstreamError
+from trunkline.errors import ClientGone, Defect, TrunklineError, Unavailable, UpstreamAccount, UpstreamError
 from trunkline.ids import CallId
 from trunkline.pipeline.identity import KeyTable
 from trunkline.pipeline.relay import Delivery, relay
@@ -76,6 +76,7 @@ class Call:
     __slots__ = (
         "answered_at",
         "attempts",
+        "delivery",
         "deployment",
         "ended_at",
         "error",
@@ -103,6 +104,7 @@ class Call:
         self.key: KeyRecord | None = None
         self.route: Route | None = None
         self.deployment: Deployment | None = None
+        self.delivery: Delivery | None = None
         self.attempts = 0
         self.stream = False
         self.usage: Usage | None = None
@@ -112,6 +114,12 @@ class Call:
         self.read_at = self.answered_at = self.first_event_at = self.ended_at = 0.0
         self.upstream_s = 0.0
         self.overhead_s = 0.0
+
+    @property
+    def is_decided(self) -> bool:
+        """Who answers cannot change any more, so that the call's facts may be told."""
+        may_change = self.delivery is not None and not self.delivery.event_out and self.error is None
+        return self.answered_at > 0 and not may_change
 
     def overhead_until(self, moment: float) -> float:
         """Seconds since the body was read that were ours and not a provider's; 0.0 before it was read."""
@@ -134,7 +142,6 @@ class _Sending(msgspec.Struct, frozen=True):
     candidates: tuple[Deployment, ...]
     settings: LiveSettings
     crossing: Crossing
-    delivery: Delivery | None = None
 
 
 class Pipeline:
@@ -162,15 +169,17 @@ class Pipeline:
             call.route = settings.routes.resolve(request.model)
             candidates = self._admit(call.key, call.route)
             crossing = Crossing(call.key.account_id, call.trace, settings.timers, request.stream)
+            sending = _Sending(call, request, candidates, settings, crossing)
             if not request.stream:
-                return await self._send(_Sending(call, request, candidates, settings, crossing))
-            with Delivery(client) as delivery:
-                return await self._send(_Sending(call, request, candidates, settings, crossing, delivery))
+                return await self._send(sending)
+            with Delivery(client) as call.delivery:
+                return await self._send(sending)
         except TrunklineError as error:
             call.error = error
             raise
         except asyncio.CancelledError:
             if not client.gone:
+                call.error = Unavailable("The gateway stopped before the call had ended.")
                 raise
             call.error = ClientGone("The client went away.")
             raise call.error from None
@@ -199,7 +208,7 @@ class Pipeline:
 
     async def _send(self, sending: _Sending) -> bytes | None:
         """One attempt at a time. The next one stays possible until an event has gone to the client."""
-        call, candidates, delivery = sending.call, sending.candidates, sending.delivery
+        call, candidates, delivery = sending.call, sending.candidates, sending.call.delivery
         deployment = candidates[0]
         while True:
             call.deployment = deployment
@@ -208,6 +217,10 @@ class Pipeline:
                 answer = await self._attempt(sending, deployment)
             except (UpstreamError, Unavailable) as error:
                 self._record.attempt(call, error)
+                if isinstance(error, UpstreamAccount) and error.status != 403:
+                    # Key and credit are the same for the provider's other models; a 403 may be about this one alone.
+                    tried, left = candidates[: call.attempts], candidates[call.attempts :]
+                    candidates = tried + tuple(one for one in left if one.provider_id != deployment.provider_id)
                 began = delivery is not None and delivery.event_out
                 following = None if began else attempts.next_deployment(error, call.attempts, candidates)
                 if following is None:
@@ -218,7 +231,7 @@ class Pipeline:
                 return answer
 
     async def _attempt(self, sending: _Sending, deployment: Deployment) -> bytes | None:
-        call, request, settings = sending.call, sending.request, sending.settings
+        call, request, settings, delivery = sending.call, sending.request, sending.settings, sending.call.delivery
         upstream = settings.upstreams[deployment.provider_id]
         call.warnings.clear()
         body = adapter.chat_body(request, deployment, call.warnings)
@@ -230,14 +243,14 @@ class Pipeline:
             if response.status != 200:
                 said = await response.read(REFUSAL_LIMIT_BYTES)
                 raise faults.refusal(deployment.provider_id, response.status, response.headers, said)
-            if sending.delivery is None:
+            if delivery is None:
                 return await self._whole(sending, deployment, response)
         finally:
             call.answered_at = clock.monotonic_s()
             call.upstream_s += call.answered_at - sent_at
-            if response is not None and (response.status != 200 or sending.delivery is None):
+            if response is not None and (response.status != 200 or delivery is None):
                 response.close()
-        await self._relay(sending, deployment, response, sending.delivery)
+        await self._relay(sending, deployment, response, delivery)
         return None
 
     async def _whole(self, sending: _Sending, deployment: Deployment, response: UpstreamResponse) -> bytes:
@@ -254,7 +267,6 @@ class Pipeline:
         self, sending: _Sending, deployment: Deployment, response: UpstreamResponse, delivery: Delivery
     ) -> None:
         call, request = sending.call, sending.request
-        call.overhead_s = call.overhead_until(call.answered_at)
         stream = ChatStream(
             include_usage=request.include_usage,
             n=request.n,
@@ -265,11 +277,12 @@ class Pipeline:
         try:
             await relay(response, stream, delivery)
         finally:
+            began_at, call.answered_at = call.answered_at, clock.monotonic_s()
+            call.upstream_s += call.answered_at - began_at
             call.usage = stream.usage
             call.first_event_at = delivery.first_event_at
 
     def _settle(self, call: Call) -> None:
         """What the call used is known now; `record` counts it."""
         call.ended_at = clock.monotonic_s()
-        if not call.overhead_s:
-            call.overhead_s = call.overhead_until(call.ended_at)
+        call.overhead_s = call.overhead_until(call.ended_at)

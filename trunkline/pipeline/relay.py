@@ -136,10 +136,7 @@ class Delivery:
             raise self._failure
         self._busy = True
         try:
-            if not self.event_out:
-                await self._start()
-                self.event_out = True
-                self.first_event_at = clock.monotonic_s()
+            await self._begin()
             await self._caller.write(events)
         finally:
             self._busy = False
@@ -150,6 +147,13 @@ class Delivery:
         self._held = stream
         self._held_until = self._loop.time() + self._options.held_finish_s
         self._arm()
+
+    async def _begin(self) -> None:
+        if not self.event_out:
+            # Before the headers, which tell who answers once there can be no other attempt.
+            self.event_out = True
+            self.first_event_at = clock.monotonic_s()
+        await self._start()
 
     async def _start(self) -> None:
         if not self.started:
@@ -187,9 +191,7 @@ class Delivery:
     async def _write_aside(self, data: bytes) -> None:
         """Fills a silence. The relay meanwhile waits for the provider; a failure is brought to it there."""
         try:
-            await self._start()
-            if data is not sse.KEEP_ALIVE:
-                self.event_out = True
+            await (self._start() if data is sse.KEEP_ALIVE else self._begin())
             await self._caller.write(data)
         except Exception as error:  # Whatever it is, it ends the call, and the relay raises it.
             self._failure = error
