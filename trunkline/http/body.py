@@ -5,36 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trunkline.errors import BodyTooLarge, ClientGone, UnsupportedMediaType
-from trunkline.http.asgi import Receive
+from trunkline.http.asgi import Receive, Scope
+from trunkline.http.shortcuts import take_body
 
 
-async def read_json_body(receive: Receive, named: Mapping[bytes, bytes], limit_bytes: int) -> bytes:
+async def read_json_body(scope: Scope, receive: Receive, named: Mapping[bytes, bytes], limit_bytes: int) -> bytes:
     """The bytes of a JSON body. Raises BodyTooLarge (an excess is never read), UnsupportedMediaType, ClientGone."""
     check_media_type(named)
     declared = named.get(b"content-length")
     if declared is not None and int(declared) > limit_bytes:
         raise _too_large(limit_bytes)
-    message = await receive()
-    if message["type"] != "http.request":
-        raise ClientGone("the client went away while sending its request")
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False) and len(body) <= limit_bytes:
-        return body
-    return await _read_rest(receive, message, body, limit_bytes)
+    whole = take_body(scope, receive)
+    if whole is None:
+        return await _read(receive, limit_bytes)
+    if len(whole) > limit_bytes:
+        raise _too_large(limit_bytes)
+    return whole
 
 
-async def _read_rest(receive: Receive, message: Mapping[str, object], body: bytes, limit_bytes: int) -> bytes:
-    parts, size = [body], len(body)
-    while message.get("more_body", False) and size <= limit_bytes:
+async def _read(receive: Receive, limit_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
         message = await receive()
         if message["type"] != "http.request":
-            raise ClientGone("the client went away while sending its request")
-        part = message.get("body", b"")
-        assert isinstance(part, bytes)
+            raise ClientGone("The client went away while sending its request.")
+        part: bytes = message.get("body", b"")
         parts.append(part)
         size += len(part)
-    if size > limit_bytes:
-        raise _too_large(limit_bytes)
+        if size > limit_bytes:
+            raise _too_large(limit_bytes)
+        more = message.get("more_body", False)
     return b"".join(parts)
 
 

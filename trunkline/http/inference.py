@@ -11,7 +11,7 @@ from trunkline.http import carriers, problems
 from trunkline.http.asgi import Headers, Receive, Scope, Send
 from trunkline.http.body import read_json_body
 from trunkline.http.facts import FactHeaders
-from trunkline.http.whole_answer import write_ok
+from trunkline.http.shortcuts import answer_ok
 from trunkline.ids import CallIds
 from trunkline.pipeline.call import Call, Pipeline
 
@@ -20,6 +20,8 @@ STREAM_HEADERS: Headers = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+JSON_HEADERS: Headers = [(b"content-type", b"application/json")]
+JSON_LINE = b"content-type: application/json\r\n"
 REQUEST_ID_LIMIT = 128
 TRACE_HEADERS = (b"traceparent", b"tracestate")
 UNREAD_LIMIT_BYTES = 65_536
@@ -87,7 +89,7 @@ class HttpClient:
         return carriers.credential(scope["headers"], self.named, scope["query_string"])
 
     async def body(self) -> bytes:
-        body = await read_json_body(self._receive, self.named, self._limit_bytes)
+        body = await read_json_body(self._scope, self._receive, self.named, self._limit_bytes)
         self._body_read = True
         return body
 
@@ -104,14 +106,12 @@ class HttpClient:
 
     async def answer(self, body: bytes) -> None:
         """A whole answer, status 200."""
-        headers: Headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            *self._facts.of(self.call),
-        ]
-        if not write_ok(self._scope, self._send, headers, body):
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-            await self._send({"type": "http.response.body", "body": body})
+        block = b"%bcontent-length: %d\r\n%b" % (JSON_LINE, len(body), self._facts.block(self.call))
+        if answer_ok(self._scope, self._send, block, body):
+            return
+        headers = [*JSON_HEADERS, (b"content-length", b"%d" % len(body)), *self._facts.of(self.call)]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
 
     async def refuse(self, error: TrunklineError) -> None:
         """A status and an error body; or, in a stream that has begun, the error as its last event and no `[DONE]`."""
