@@ -4,7 +4,7 @@ import OpenAI from "openai";
 const model = process.argv[2];
 const client = new OpenAI({ baseURL: process.env.TRUNKLINE_URL + "/v1", apiKey: process.env.TRUNKLINE_KEY });
 const messages = [{ role: "user", content: "Say hello." }];
-const parameters = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+const parameters = { type: "object", properties: { location: { type: "string" } }, required: ["location"] };
 const tools = [{ type: "function", function: { name: "get_weather", description: "The weather in a city.", parameters } }];
 
 const whole = await client.chat.completions.create({ model, messages, max_tokens: 40 });

@@ -12,7 +12,7 @@ TOOLS = [
         "function": {
             "name": "get_weather",
             "description": "The weather in a city.",
-            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+            "parameters": {"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"]},
         },
     }
 ]
