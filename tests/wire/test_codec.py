@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import string
+import tracemalloc
 
 import msgspec
 import pytest
@@ -73,6 +74,28 @@ def test_a_body_that_two_readers_could_understand_differently_is_refused(
 def test_names_that_are_not_read_may_be_spelled_in_any_way() -> None:
     body = b'{"Caf\\u00e9":1,"a\\"b":2,"x\\\\":"\\\\","":3,"model":4}'
     assert list(codec.fields(body, READ)) == ["Café", 'a"b', "x\\", "", "model"]
+
+
+def test_more_fields_than_any_request_has_are_not_sorted_out() -> None:
+    def body(names: int) -> bytes:
+        return b"{" + b",".join(b'"field_%012d":1' % number for number in range(names)) + b"}"
+
+    assert len(codec.fields(body(codec.MOST_FIELDS), READ)) == codec.MOST_FIELDS
+    with pytest.raises(InvalidRequest, match="more than 4,096 fields"):
+        codec.fields(body(codec.MOST_FIELDS + 1), READ)
+    with pytest.raises(InvalidRequest, match="'stream_options' has more than"):
+        codec.fields(body(codec.MOST_FIELDS + 1), READ, within="stream_options")
+
+
+@pytest.mark.parametrize("text", [b"a", rb"\\"])
+def test_a_long_name_takes_no_more_memory_than_it_is_long(text: bytes) -> None:
+    body = b'{"' + text * 200_000 + rb'\\":1,"model":2}'
+    tracemalloc.start()
+    try:
+        assert len(codec.fields(body, READ)) == 2
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(body)
+    finally:
+        tracemalloc.stop()
 
 
 def test_within_a_field_the_refusal_names_the_field() -> None:
