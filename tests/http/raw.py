@@ -104,10 +104,10 @@ class Steered:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while not self.disconnected.is_set():
             await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
+            await asyncio.sleep(0)
 
     async def _lump(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await answer(send, bytes(16 * 1024 * 1024))
-        self.entered.release()
 
     async def _gone(self, scope: Scope, receive: Receive, _send: Send) -> None:
         scope["trunkline.connection"].on_gone = self.gone.set

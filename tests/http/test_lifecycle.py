@@ -27,7 +27,7 @@ def until(holds: Callable[[], bool]) -> None:
 def refuses(running: Running) -> bool:
     try:
         Client(running.port).reset()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # A reset, when it is closed at this very moment.
         return True
     return False
 

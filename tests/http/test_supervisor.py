@@ -166,5 +166,5 @@ def refuses(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port)):
             return False
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # A reset, when it is closed at this very moment.
         return True

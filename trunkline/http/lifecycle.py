@@ -126,7 +126,10 @@ class Lifecycle:
     async def _end_the_rest(self) -> None:
         tasks = list(self.state.tasks)
         for connection in list(self.state.connections):
-            connection.transport.abort()
+            if isinstance(connection, HardenedProtocol):
+                connection.cut()
+            else:
+                connection.transport.abort()
         for task in tasks:
             task.cancel("the server is stopping")
         if tasks:

@@ -138,14 +138,20 @@ class HardenedProtocol(HttpToolsProtocol):
         self.is_from_proxy = self.client is not None and self.server_state.trusted.trusts(self.client[0])
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # The stock class tells only the newest request; those before it would wait for ever.
-        for cycle in self.unanswered():
-            cycle.disconnected = True
-            cycle.message_event.set()
+        self.tell_gone()
         super().connection_lost(exc)
+
+    def cut(self) -> None:
+        """Ends the connection at once. Its requests hear of it now: until `connection_lost` comes, what they write
+        would go nowhere without making them wait, so one that writes without end would never let the loop go on."""
+        self.transport.abort()
         self.tell_gone()
 
     def tell_gone(self) -> None:
+        """Every request that is owed an answer (the stock class tells the newest alone), then `on_gone`, once."""
+        for cycle in self.unanswered():
+            cycle.disconnected = True
+            cycle.message_event.set()
         gone, self.on_gone = self.on_gone, None
         if gone is not None:
             gone()
@@ -389,10 +395,8 @@ class HardenedProtocol(HttpToolsProtocol):
         elif not owed:
             self.transport.close()
         elif owed[0].response_started:
-            self.transport.abort()
+            self.cut()
         else:
-            owed[0].disconnected = True
-            owed[0].message_event.set()
             self.answer(refusal)
             self.tell_gone()
 
@@ -423,7 +427,7 @@ class HardenedProtocol(HttpToolsProtocol):
         self.check_writing(now_s)
         if self.linger_until_s is not None:
             if now_s >= self.linger_until_s:
-                self.transport.abort()
+                self.cut()
         elif self.is_deaf or self.transport.is_closing():
             pass
         elif self.head_since_s is not None:
@@ -446,7 +450,7 @@ class HardenedProtocol(HttpToolsProtocol):
             self.unsent_bytes = unsent_bytes
             self.unsent_since_s = now_s
         elif now_s - self.unsent_since_s >= self.options.write_timeout_s:
-            self.transport.abort()
+            self.cut()
 
     def check_body_rate(self, now_s: float) -> None:
         """Measures over windows of `body_grace_s`. While the client may not send, no window is open."""
