@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import httptools
-import msgspec
 
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed, UpstreamTimeout
 from trunkline.providers.transport import Headers, Timers, UpstreamRequest
@@ -48,24 +47,30 @@ class Unanswered(UpstreamFailed):
     """The connection was closed before one byte of the answer had come."""
 
 
-class HttpResponse(msgspec.Struct, eq=False):
+class HttpResponse:
     """The answer to one request; fulfils UpstreamResponse.
 
     It outlives its hold on the connection: after the last byte has arrived the connection serves other calls, while
     the bytes wait here. What is neither a method nor `status` or `headers` belongs to the connection.
     """
 
-    connection: Connection | None
-    timers: Timers
-    streaming: bool
-    started: float
-    status: int = 0
-    headers: Headers = []
-    parts: list[bytes] = []
-    unread: int = 0
-    began: bool = False
-    error: Exception | None = None
-    waiter: asyncio.Future[None] | None = None
+    __slots__ = (
+        "began", "connection", "error", "headers", "parts", "started", "status", "streaming", "timers", "unread",
+        "waiter",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection, request: UpstreamRequest, started: float) -> None:
+        self.connection: Connection | None = connection
+        self.timers: Timers = request.timers
+        self.streaming = request.streaming
+        self.started = started
+        self.status = 0
+        self.headers: Headers = []
+        self.parts: list[bytes] = []
+        self.unread = 0
+        self.began = False
+        self.error: Exception | None = None
+        self.waiter: asyncio.Future[None] | None = None
 
     async def chunk(self) -> bytes:
         parts = self.parts
@@ -170,7 +175,7 @@ class Connection(asyncio.Protocol):
     def start(self, request: UpstreamRequest, head: bytes) -> HttpResponse:
         """Writes head and body; of a body larger than WRITE_PIECE_BYTES the first piece, the rest is `upload`."""
         now = self._now()
-        response = HttpResponse(self, request.timers, request.streaming, now)
+        response = HttpResponse(self, request, now)
         self._response = response
         self._headers = response.headers
         self._parts = response.parts

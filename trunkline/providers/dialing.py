@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -96,5 +97,5 @@ def refusal_sentence(place: str, host: str, error: Exception) -> str:
         return f"The name {host} cannot be resolved."
     if isinstance(error, ConnectionResetError | ConnectionAbortedError):
         return f"{place} closed the connection before it was established."
-    what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    what = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
     return f"No connection to {place}: {what or type(error).__name__}."
