@@ -88,6 +88,7 @@ class App:
     def _live(self, settings: Settings) -> LiveSettings:
         """What calls use of these settings. Raises SettingsInvalid."""
         upstreams = credentials.configured({**self.found, **settings.providers}, settings.environment_keys)
+        observe.conceal(upstream.secret for upstream in upstreams.values() if upstream.secret is not None)
         available = Available(
             providers={name: upstream.row for name, upstream in upstreams.items()},
             aliases=settings.models,
@@ -219,12 +220,12 @@ class App:
                 ProviderStatus(
                     id=name,
                     name=upstream.row.name,
-                    origin=f"{upstream.origin.scheme}://{upstream.origin.host}",
+                    origin=f"{upstream.origin.scheme}://{upstream.origin.host}:{upstream.origin.port}",
                     models=sum(1 for line in listed if line.provider_id == name and not line.deployments),
                 )
                 for name, upstream in live.upstreams.items()
             ),
-            models=len(listed),
+            models=sum(1 for line in listed if not line.deployments),
             aliases={line.id: line.deployments for line in listed if line.deployments},
         )
 
@@ -250,7 +251,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     admin_token: observe.Secret | None = None
 
 
-class _Order(msgspec.Struct, frozen=True):
+class Order(msgspec.Struct, frozen=True):
     """What a worker is told on its standard input; the environment it inherits."""
 
     path: str | None
@@ -285,7 +286,7 @@ def serve(settings: Settings, on_started: Callable[[Started], None]) -> int:
     try:
         if settings.server.workers == 1:
             return server.run(functools.partial(create, settings), settings.server, hooks)
-        order = _Order(str(settings.path) if settings.path else None, str(settings.data_dir), dict(settings.overrides))
+        order = Order(str(settings.path) if settings.path else None, str(settings.data_dir), dict(settings.overrides))
         command = [sys.executable, "-m", "trunkline.cli.worker"]
         return supervisor.supervise(settings.server, command, hooks, msgspec.json.encode(order))
     finally:
@@ -294,6 +295,6 @@ def serve(settings: Settings, on_started: Callable[[Started], None]) -> int:
 
 def work(seat: Seat, order: bytes) -> int:
     """One worker of a supervisor. Raises SettingsInvalid, StoreUnavailable."""
-    told = msgspec.json.decode(order, type=_Order)
+    told = msgspec.json.decode(order, type=Order)
     settings = config.load(Path(told.path) if told.path else None, Path(told.data_dir), overrides=told.overrides)
     return server.run(functools.partial(create, settings), settings.server, Hooks(), seat)

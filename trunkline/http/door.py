@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from trunkline.errors import MethodNotAllowed, NotFound, TrunklineError
+from trunkline.errors import Defect, MethodNotAllowed, NotFound, TrunklineError
 from trunkline.http import carriers, problems
 from trunkline.http.asgi import Application, Headers, Receive, Scope, Send
 from trunkline.http.cors import Cors
 from trunkline.http.inference import request_id_of
 from trunkline.ids import CallIds
+from trunkline.observe import logger
 from trunkline.pipeline.identity import KeyTable
 from trunkline.ports.keys import KeyRecord
+
+log = logger("http")
 
 Route = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -52,8 +55,14 @@ class Door:
                 if found is None:
                     return
                 send = found
-            route = self._routes.get((scope["method"], scope["path"]))
-            await (route or self._find(scope))(scope, receive, send)
+            route = self._routes.get((scope["method"], scope["path"])) or self._find(scope)
+            try:
+                await route(scope, receive, send)
+            except Exception:
+                # The last resort: a bug of ours is logged, and answered in the envelope if nothing has gone out yet;
+                # otherwise the server meets an answer that begins twice, and cuts the connection.
+                log.exception("defect", method=scope["method"], path=scope["path"])
+                await self.refuse(scope, send, Defect("Something went wrong inside the gateway; it has been logged."))
         elif kind == "lifespan":
             await self._lifespan(scope, receive, send)
         else:

@@ -52,6 +52,7 @@ class Recorder:
             write(
                 "attempt_failed",
                 call_id=call.id,
+                request_id=call.request_id,
                 attempt=call.attempts,
                 provider=deployment.provider_id,
                 model=deployment.model_id,
@@ -65,4 +66,11 @@ class Recorder:
         if isinstance(error, ClientGone):
             log.debug("client_gone", call_id=call.id)
         else:
-            log.info("call_refused", call_id=call.id, code=error.code, param=error.param, status=self._status_of(error))
+            log.info(
+                "call_refused",
+                call_id=call.id,
+                request_id=call.request_id,
+                code=error.code,
+                param=error.param,
+                status=self._status_of(error),
+            )
