@@ -27,12 +27,30 @@ START_S = 30
 
 @dataclass(frozen=True)
 class Gateway:
-    """`url` has no `/v1`; `key` is a plain key, `admin_key` an admin's."""
+    """`url` has no `/v1`; `key` is a plain key, `admin_key` an admin's. `where` are the options that every command
+    takes to act on it, `log` holds what it writes."""
 
     url: str
     key: str
     admin_key: str
     folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def where(self) -> list[str]:
+        return options_of(self.folder)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "gateway.log"
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "trunkline.toml"
+
+    def command(self, *words: str, stdin: str | None = None) -> str:
+        """What a command prints; it must succeed."""
+        return commanded(*words, *self.where, stdin=stdin)
 
     def environment(self) -> dict[str, str]:
         return {
@@ -79,13 +97,25 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     pytest.fail(f"{url} did not answer in {START_S} s")
 
 
+def options_of(folder: Path) -> list[str]:
+    return ["--config", str(folder / "trunkline.toml"), "--data-dir", str(folder / "data")]
+
+
+def commanded(*words: str, stdin: str | None = None) -> str:
+    done = subprocess.run([TRUNKLINE, *words], input=stdin, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 @contextmanager
-def running(command: list[str], ready_url: str, log: Path, extra: dict[str, str] | None = None) -> Iterator[None]:
+def running(
+    command: list[str], ready_url: str, log: Path, extra: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **(extra or {})})
     try:
         wait_for(ready_url, process)
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -96,23 +126,17 @@ def running(command: list[str], ready_url: str, log: Path, extra: dict[str, str]
 
 
 @contextmanager
-def serving(folder: Path, settings: str = "") -> Iterator[Gateway]:
-    """A gateway with these settings (TOML), its data in `folder`, listening on a free port."""
+def serving(folder: Path, settings: str = "", server: str = "") -> Iterator[Gateway]:
+    """A gateway with these settings (TOML; `server` are further lines of that section), its data in `folder`,
+    listening on a free port."""
     port = free_port()
-    config = folder / "trunkline.toml"
-    config.write_text(f"[server]\nport = {port}\n[discovery]\nlocal = false\n{settings}")
-    where = ["--config", str(config), "--data-dir", str(folder / "data")]
-
-    def make_key(*options: str) -> str:
-        made = subprocess.run(
-            [TRUNKLINE, "keys", "create", *options, *where], check=True, capture_output=True, text=True, timeout=60
-        )
-        return made.stdout.strip()
-
-    key, admin_key = make_key("--name", "test"), make_key("--name", "admin", "--admin")
+    (folder / "trunkline.toml").write_text(f"[server]\nport = {port}\n{server}\n[discovery]\nlocal = false\n{settings}")
+    where = options_of(folder)
+    key = commanded("keys", "create", "--name", "test", *where)
+    admin_key = commanded("keys", "create", "--name", "admin", "--admin", *where)
     url = f"http://127.0.0.1:{port}"
-    with running([TRUNKLINE, "serve", *where], f"{url}/readyz", folder / "gateway.log"):
-        yield Gateway(url, key, admin_key, folder)
+    with running([TRUNKLINE, "serve", *where], f"{url}/readyz", folder / "gateway.log") as process:
+        yield Gateway(url, key, admin_key, folder, process)
 
 
 @pytest.fixture(scope="session")
