@@ -1,4 +1,5 @@
-# `make run` and `make test` need Python >= 3.11, make and a C compiler; nothing else.
+# `make run` and `make test` need Python >= 3.11, make and a C compiler. With npm, curl and wrk, which .ci/run installs,
+# the tests that use them run too.
 PYTHON ?= python3
 PORT ?= 8080
 DATA_DIR ?= .trunkline
@@ -7,13 +8,20 @@ ENVIRONMENTS := engine previous langchain
 export PYTHONDONTWRITEBYTECODE =
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
+# Options of the bench, such as ARGS="--only small --gate".
+ARGS ?=
 .PHONY: setup run test check bench fmt lock clean
 
 setup: .venv/ready .venv/ready-dev
 
 .venv/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Trunkline needs Python 3.11 or newer; say which: make PYTHON=python3.11")'
-	$(PYTHON) -m venv .venv
+	@command -v $(PYTHON) > /dev/null || { \
+		echo "There is no $(PYTHON) here. Trunkline needs Python 3.11 or newer; say which: make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Trunkline needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1); say which: make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+		echo "$(PYTHON) cannot make environments: its venv module is missing. On Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 # What the server needs. The build backend is in the lock, so nothing is fetched that has no hash.
 .venv/ready: requirements.lock pyproject.toml | .venv/bin/python
@@ -41,8 +49,8 @@ test: check $(ENVIRONMENTS:%=.envs/%/ready) $(if $(shell command -v npm),.envs/n
 	$(BIN)/python -m pytest -q -m "slow or acceptance or engine"
 
 # Heavy or clashing parts of the tests live in environments of their own: a real engine, older clients, LangChain.
-.envs/%/ready: tests/environments/%.lock
-	$(PYTHON) -m venv .envs/$*
+.envs/%/ready: tests/environments/%.lock | .venv/bin/python
+	$(PYTHON) -m venv --clear .envs/$*
 	.envs/$*/bin/python -m pip install --quiet --require-hashes -r $<
 	@touch $@
 
@@ -53,11 +61,12 @@ test: check $(ENVIRONMENTS:%=.envs/%/ready) $(if $(shell command -v npm),.envs/n
 	@touch $@
 
 bench: setup
-	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.run $(ARGS)
 
 fmt: setup
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format .
+	$(BIN)/python -m trunkline.cli.reference docs/reference/settings.md
 
 # Locks carry hashes and no address of a registry.
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade \
