@@ -67,6 +67,7 @@ def test_http_urls_are_not_fetched() -> None:
         "data:image/png;base64,é",
         data_url(b"not an image"),
         data_url(PNG[:20]),
+        data_url(PNG.replace(b"IHDR", b"IDAT")),
     ],
 )
 def test_anything_else_is_refused_by_its_place(url: str) -> None:

@@ -55,15 +55,27 @@ async def test_a_chunk_is_bounded_and_what_is_not_read_is_not_made() -> None:
     response.close()
 
 
-async def test_bytes_before_a_silence_do_not_wait_for_it() -> None:
-    response = respond(b"one", Wait(0.01), b"two", b"three", Wait(0.01), b"four")
-    assert [await response.chunk() for _ in range(4)] == [b"one", b"twothree", b"four", b""]
-
-
 def let_pass(response: SandboxResponse, seconds: float) -> None:
     """As if so much time had gone by: the response compares moments with now and looks at nothing else."""
     response._due -= seconds
     response._deadline -= seconds
+
+
+async def test_bytes_before_a_silence_do_not_wait_for_it() -> None:
+    response = respond(b"one", Wait(20), b"two", b"three", Wait(20), b"four")
+    read = []
+    for _ in range(3):
+        read.append(await response.chunk())
+        let_pass(response, 20)
+    assert read == [b"one", b"twothree", b"four"]
+
+
+async def test_a_silence_is_waited_out() -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    response = respond(b"one", Wait(0.02), b"two", Wait(0.02), b"three")
+    assert await response.read(100) == b"onetwothree"
+    assert loop.time() - began >= 0.039
 
 
 async def test_silences_run_on_while_nobody_reads() -> None:

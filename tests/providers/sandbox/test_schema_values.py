@@ -110,7 +110,7 @@ PAIRS = st.recursive(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(PAIRS, st.integers(0, 3))
 def test_values_are_valid_by_an_independent_judge(pair: Pair, seed: int) -> None:
     schema, judge = pair
@@ -120,7 +120,7 @@ def test_values_are_valid_by_an_independent_judge(pair: Pair, seed: int) -> None
     assert filled(schema, seed, Hints([3, 77], ["Paris"])) == value
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(PAIRS)
 def test_a_schema_behind_a_reference_is_the_same_schema(pair: Pair) -> None:
     schema, judge = pair
@@ -153,6 +153,10 @@ def test_formats(name: str) -> None:
 
 
 TREE = {"type": "object", "properties": {"v": {"type": "integer"}, "kids": {"type": "array", "items": {"$ref": "#"}}}}
+TREE_BY_NAME = {
+    "type": "object",
+    "properties": {"next": {"$ref": "#/$defs/t"}, "kids": {"type": "array", "items": {"$ref": "#/$defs/t"}}},
+}
 SUM = {"type": "object", "properties": {"l": {"$ref": "#/$defs/e"}, "r": {"$ref": "#/$defs/e"}}, "required": ["l", "r"]}
 EXPRESSION = {"$defs": {"e": {"anyOf": [SUM, {"type": "integer"}]}}, "$ref": "#/$defs/e"}
 SHAPES = {
@@ -240,6 +244,11 @@ def test_what_cannot_be_filled_is_refused_in_bounded_time(schema: object) -> Non
     assert caught.value.message.startswith("the schema ")
 
 
+def test_recursion_that_may_be_left_out_is_left_out() -> None:
+    assert set(filled(TREE)) == {"v", "kids"}
+    assert filled({"$defs": {"t": TREE_BY_NAME}, "$ref": "#/$defs/t"})["kids"] == []
+
+
 def test_a_schema_nested_as_deep_as_the_decoder_lets_it_is_refused() -> None:
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(900):
@@ -264,7 +273,7 @@ ANYTHING = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(ANYTHING)
 def test_anything_is_filled_or_refused(schema: object) -> None:
     try:

@@ -142,12 +142,12 @@ class _Filler:
         return self._rng.choice(fitting)
 
     def _first(self, ways: list[object], depth: int) -> object:
-        """The first way that can be filled; last come those that lead back into an open reference."""
+        """The first way that can be filled, begun at another one in a later attempt."""
         if not ways:
             raise Unfillable("has an empty list of alternatives")
         turned = self._try.first_way % len(ways)
         trouble: Unfillable | None = None
-        for way in sorted(ways[turned:] + ways[:turned], key=self._leads_back):
+        for way in ways[turned:] + ways[:turned]:
             try:
                 return self.value(way, depth + 1)
             except Unfillable as reason:
@@ -156,6 +156,7 @@ class _Filler:
         raise trouble
 
     def _leads_back(self, schema: object) -> bool:
+        """Whether it is a reference that is being followed already: what may be left out is then left out."""
         return isinstance(schema, dict) and schema.get("$ref") in self._open
 
     def _typed(self, schema: dict[str, object], depth: int) -> object:
