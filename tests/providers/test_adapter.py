@@ -145,6 +145,14 @@ def test_a_stream_always_asks_for_the_usage(given_options: bytes | None, sent: b
     assert bytes(found["stream_options"]) == sent
 
 
+@pytest.mark.parametrize("given_options", [[], [("stream_options", b'{"include_usage":true}')]])
+def test_an_upstream_that_refuses_stream_options_never_sees_them(given_options: list[tuple[str, bytes]]) -> None:
+    fields = [("model", b'"a"'), ("messages", b'[{"role":"user"}]'), *given_options, ("stream", b"true")]
+    body, warnings = edited(spelled(fields), Dialect(refuses_stream_options=True))
+    assert list(codec.answer_fields(body) or ()) == ["model", "messages", "stream"]
+    assert warnings == []
+
+
 def test_one_request_can_be_edited_again_for_the_next_deployment() -> None:
     fields = [("model", b'"a"'), ("messages", b'[{"role":"user"}]'), ("seed", b"7"), ("max_completion_tokens", b"9")]
     request = openai_chat.read_request(spelled([*fields, ("stream", b"true")]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from trunkline import clock
 from trunkline.http.asgi import Headers
 from trunkline.pipeline.call import Call
 
@@ -41,10 +40,10 @@ class FactHeaders:
         """Header lines with what is known by now: a stream's may go out before it is known what serves it."""
         known = self._known % {b"request": call.request_id.encode(), b"call": call.id.encode()}
         deployment, route = call.deployment, call.route
-        if deployment is None or route is None or call.answered_at == 0.0:
+        if deployment is None or route is None or not call.is_decided:
             return known
         served = (route.asked, deployment.model_id, deployment.provider_id)
-        overhead_ms = call.overhead_until(clock.monotonic_s()) * 1000
+        overhead_ms = call.overhead_until(call.answered_at) * 1000
         block = (
             known
             + (self._memo.get(served) or self._remember(served))
