@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 import msgspec
 import uvloop
 
-from trunkline.http import server
+from trunkline.http import listening
 from trunkline.http.asgi import Message, Receive, Scope, Send
 from trunkline.http.lifecycle import Lifecycle
-from trunkline.http.server import ServerOptions, Serving
+from trunkline.http.listening import ServerOptions
+from trunkline.http.protocol import HardenedProtocol
+from trunkline.http.serving import Serving
 from trunkline.wire import codec
 
 PATIENCE_S = 10.0
@@ -144,7 +146,7 @@ class Running(NamedTuple):
 def serving(**settings: Any) -> Iterator[Running]:
     """Serves a `Steered` on loopback until the block ends. `settings` are those of ServerOptions."""
     options = ServerOptions(**{"port": 0, "drain_s": 0.0, **settings})
-    sockets = server.listen(options)
+    sockets = listening.listen(options)
     port = sockets[0].getsockname()[1]
     application = Steered()
     lifecycles: list[Lifecycle] = []
@@ -155,7 +157,7 @@ def serving(**settings: Any) -> Iterator[Running]:
         return application
 
     async def live() -> None:
-        lifecycle = Lifecycle(options, sockets, server.tls_context(options))
+        lifecycle = Lifecycle(options, sockets, listening.tls_context(options))
         lifecycles.append(lifecycle)
         assert await lifecycle.start(factory)
         up.set()
@@ -263,3 +265,12 @@ class Client:
         if not received:
             raise EOFError(f"the server closed; left unread: {self.buffer[:200]!r}")
         self.buffer += received
+
+
+def connection_of(running: Running, client: Client) -> HardenedProtocol:
+    """The server's side of the client's connection, once there is one."""
+    while True:
+        for connection in list(running.lifecycle.state.connections):
+            if isinstance(connection, HardenedProtocol) and connection.client == client.socket.getsockname():
+                return connection
+        threading.Event().wait(0.01)

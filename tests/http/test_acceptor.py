@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from trunkline.http import acceptor, server
+from trunkline.http import acceptor, listening
 from trunkline.http.acceptor import Acceptor
-from trunkline.http.server import ServerOptions
+from trunkline.http.listening import ServerOptions
 
 
 class Counted(asyncio.Protocol):
@@ -26,7 +26,7 @@ class Door:
     """An acceptor on a port of its own, and what came through it."""
 
     async def __aenter__(self) -> Door:
-        (self.bound,) = server.listen(ServerOptions(port=0))
+        (self.bound,) = listening.listen(ServerOptions(port=0))
         self.made: list[asyncio.BaseTransport] = []
         self.acceptor = Acceptor(self.bound, lambda: Counted(self.made), ServerOptions(), None)
         self.acceptor.start()

@@ -9,10 +9,11 @@ from collections.abc import Callable
 import pytest
 
 from tests.http.raw import PATIENCE_S, Client, Running, serving
-from trunkline.http import lifecycle, server
+from trunkline.http import lifecycle, listening
 from trunkline.http.asgi import Application, Receive, Scope, Send
 from trunkline.http.lifecycle import Lifecycle
-from trunkline.http.server import ServerOptions
+from trunkline.http.listening import ServerOptions
+from trunkline.http.serving import Serving
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -170,13 +171,13 @@ def test_connections_made_at_the_last_moment_are_served() -> None:
 
 
 async def test_an_application_that_cannot_start_is_not_served() -> None:
-    (bound,) = server.listen(ServerOptions(port=0))
+    (bound,) = listening.listen(ServerOptions(port=0))
 
     async def application(_scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.failed", "message": ""})
 
-    def make(_serving: server.Serving) -> Application:
+    def make(_serving: Serving) -> Application:
         return application
 
     with bound:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trunkline import observe
-from trunkline.http.server import ServerOptions
+from trunkline.http.listening import ServerOptions
 
 BACKLOG = 4_096
 """Connections that may wait to be taken; the system caps it at net.core.somaxconn."""

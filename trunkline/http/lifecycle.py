@@ -14,8 +14,10 @@ from uvicorn.lifespan.on import LifespanOn
 from trunkline import clock, observe
 from trunkline.http.acceptor import Acceptor
 from trunkline.http.asgi import Application
-from trunkline.http.protocol import SWEEP_S, HardenedProtocol, HardenedState
-from trunkline.http.server import AppFactory, ServerOptions, Serving, url_of
+from trunkline.http.deadlines import SWEEP_S
+from trunkline.http.listening import ServerOptions, url_of
+from trunkline.http.protocol import HardenedProtocol, HardenedState
+from trunkline.http.serving import AppFactory, Serving
 
 IDLE_NOTICE_S = 1.0
 LIFESPAN_STOP_S = 10.0

@@ -30,18 +30,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from trunkline import observe
-from trunkline.http import refusals
+from trunkline.http import deadlines, refusals
 from trunkline.http.asgi import Headers, Receive, Scope, Send
 from trunkline.http.authority import known_hosts, origin_form, require_host
 from trunkline.http.forwarded import TrustedProxies
+from trunkline.http.listening import ServerOptions
 from trunkline.http.refusals import Refusal
-from trunkline.http.server import ServerOptions
 from trunkline.ids import CallIds
 
 CONNECTION: Final = "trunkline.connection"
 """The key in the scope under which an application finds its connection, to set `on_gone`."""
 
-SWEEP_S = 0.5
 LINGER_S = 2.0
 SLICE_BYTES = 16_384
 PIPELINED_MAX = 100
@@ -82,7 +81,7 @@ class HardenedState(ServerState):
         """Ends what is overdue. `now_s` is the loop's time."""
         for connection in list(self.connections):
             if isinstance(connection, HardenedProtocol):
-                connection.check_deadlines(now_s)
+                deadlines.check(connection, now_s)
 
 
 class HardenedProtocol(HttpToolsProtocol):
@@ -164,6 +163,9 @@ class HardenedProtocol(HttpToolsProtocol):
             cycles.insert(0, first)
         return cycles
 
+    def owes_answers(self) -> bool:
+        return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)
+
     # What the parser is fed.
 
     def data_received(self, data: bytes | memoryview) -> None:
@@ -207,7 +209,7 @@ class HardenedProtocol(HttpToolsProtocol):
             self.go_on_without_offer(behind)
         elif behind:
             self.refuse(refusals.BEHIND_UPGRADE)
-        elif self.unanswered():
+        elif self.owes_answers():
             self.refuse(refusals.PIPELINED)
         elif len(self.tasks) >= self.options.max_in_flight:
             self.refuse(refusals.OVERLOADED)
@@ -417,54 +419,8 @@ class HardenedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def close_if_idle(self) -> None:
-        if not self.unanswered():
+        if not self.owes_answers():
             self.transport.close()
-
-    # Deadlines.
-
-    def check_deadlines(self, now_s: float) -> None:
-        """Called by the sweep, so each deadline may be held up to SWEEP_S late."""
-        self.check_writing(now_s)
-        if self.linger_until_s is not None:
-            if now_s >= self.linger_until_s:
-                self.cut()
-        elif self.is_deaf or self.transport.is_closing():
-            pass
-        elif self.head_since_s is not None:
-            if self.flow.read_paused:
-                self.head_since_s = now_s  # The client may not send: it waits behind requests of its own.
-            elif now_s - self.head_since_s >= self.options.header_timeout_s:
-                if self.received_bytes or self.cycle is not None:
-                    self.refuse(refusals.HEAD_LATE)
-                else:
-                    self.transport.close()  # Nothing was asked, so nothing is answered.
-        elif self.is_body_open:
-            self.check_body_rate(now_s)
-        elif now_s - self.idle_since_s >= self.options.keep_alive_s and not self.unanswered():
-            self.transport.close()
-
-    def check_writing(self, now_s: float) -> None:
-        """Ends a connection whose client takes nothing of what waits for it."""
-        unsent_bytes = self.transport.get_write_buffer_size()
-        if unsent_bytes == 0 or unsent_bytes != self.unsent_bytes:
-            self.unsent_bytes = unsent_bytes
-            self.unsent_since_s = now_s
-        elif now_s - self.unsent_since_s >= self.options.write_timeout_s:
-            self.cut()
-
-    def check_body_rate(self, now_s: float) -> None:
-        """Measures over windows of `body_grace_s`. While the client may not send, no window is open."""
-        if self.flow.read_paused or self.cycle.waiting_for_100_continue:
-            self.window_since_s = None
-        elif self.window_since_s is None:
-            self.window_since_s = now_s
-            self.window_bytes = self.received_bytes
-        elif now_s - self.window_since_s >= self.options.body_grace_s:
-            arrived = self.received_bytes - self.window_bytes
-            if arrived < self.options.body_rate_bytes_s * (now_s - self.window_since_s):
-                self.refuse(refusals.BODY_LATE)
-            self.window_since_s = now_s
-            self.window_bytes = self.received_bytes
 
 
 def refusal_of(error: httptools.HttpParserError) -> Refusal:

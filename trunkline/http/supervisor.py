@@ -15,7 +15,7 @@ from asyncio import subprocess  # the one place that starts a program, and only 
 from collections.abc import Sequence
 
 from trunkline import clock, observe
-from trunkline.http import server
+from trunkline.http import listening, server
 from trunkline.http.server import Hooks, Seat, ServerOptions
 
 FIRST_DELAY_S = 0.1
@@ -34,8 +34,8 @@ def supervise(options: ServerOptions, command: Sequence[str], hooks: Hooks, sett
     is replaced, ever later if it keeps dying; one that ends before all have been ready ends everything, with its exit
     status: what is wrong with it would be wrong with the next. Raises SettingsInvalid.
     """
-    server.check(options)
-    server.tls_context(options)
+    listening.check(options)
+    listening.tls_context(options)
     server.raise_file_limit()
     return asyncio.run(Supervisor(options, command, hooks, settings).run())
 
@@ -48,8 +48,8 @@ class Supervisor:
         self._command = command
         self._hooks = hooks
         self._settings = settings
-        self._sockets = server.listen(options)
-        self._url = server.url_of(options, self._sockets)
+        self._sockets = listening.listen(options)
+        self._url = listening.url_of(options, self._sockets)
         # Never written to: that this process is gone is told by its end being closed.
         self._life_fd, self._life_end_fd = os.pipe()
         self._workers: dict[int, subprocess.Process] = {}
