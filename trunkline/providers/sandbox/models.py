@@ -76,7 +76,8 @@ def think(prompt: Prompt, seed: int) -> Reply:
             )
     length = EFFORTS[prompt.effort or "medium"]
     reasoning = words.fit(f"This reasoning is made up. {words.story(seed, length)}", length) if length else ""
-    answer = f"The message has {words.count(prompt.text)} words: {_quoted(prompt.text)}"
+    said = words.count(prompt.text)
+    answer = f"The message has {said} {'word' if said == 1 else 'words'}: {_quoted(prompt.text)}"
     return Reply(reasoning=reasoning, text=words.fit(answer, prompt.told.tokens))
 
 
