@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.driver import Reply, ask, scope_of
 from tests.pipeline.scripted import KEY, NOBODY, key_table
 from trunkline.errors import Forbidden, Unauthenticated
 from trunkline.http.asgi import Application, Headers, Message, Receive, Scope, Send
 from trunkline.http.cors import Cors
-from trunkline.http.door import Door, respond
+from trunkline.http.door import Door, log, respond
 
 PAGE = b"https://app.example"
 WITH_KEY: Headers = [(b"authorization", b"Bearer " + KEY.encode())]
@@ -157,6 +158,26 @@ async def test_an_answer_has_its_length_and_its_id() -> None:
     assert good.headers == [(b"a", b"b"), (b"x-request-id", b"mine"), (b"content-length", b"4")]
     bad = await ask(front, scope_of("GET", "/bad", []))
     assert (bad.status, bad.header("content-length")) == (403, str(len(bad.body)))
+
+
+async def test_a_bug_in_a_route_is_logged_and_answered_in_the_envelope() -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["query_string"]:
+            await respond(send, 200, [], b"begun")
+        raise ZeroDivisionError("secret thoughts")
+
+    front = door()
+    front.add("GET", "/broken", broken)
+    vars(log).pop("bind", None)
+    with capture_logs() as lines:
+        reply = await ask(front, scope_of("GET", "/broken", []))
+        assert (reply.status, reply.json()["error"]["code"]) == (500, "internal_error")
+        assert b"secret" not in reply.body
+        # Two answers cannot be given: the server sees it and cuts the connection.
+        with pytest.raises(AssertionError, match="two status lines"):
+            await ask(front, scope_of("GET", "/broken?begun", []))
+    vars(log).pop("bind", None)
+    assert [(line["event"], line["log_level"], line["path"]) for line in lines] == [("defect", "error", "/broken")] * 2
 
 
 def test_its_paths_are_all_of_its_paths() -> None:

@@ -99,7 +99,9 @@ def test_headers_that_had_to_go_early_tell_only_the_ids() -> None:
 
 async def test_an_error_before_the_first_event_is_a_status() -> None:
     for body in (HELLO, STREAM):
-        reply = await House(refused(429), refused(429), refused(503, message="busy")).post(body)
+        house = House(refused(429), refused(429), refused(503, message="busy"))
+        reply = await house.post(body)
+        assert house.connection.on_gone is None
         assert (reply.status, reply.json()["error"]["code"]) == (503, "provider_overloaded")
         assert reply.header("content-length") == str(len(reply.body))
         assert facts_of(reply) == {"model": "three/small", "alias": "any", "provider": "three", "attempts": "3"}
