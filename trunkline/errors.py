@@ -74,7 +74,13 @@ class NotFound(Refused):
 
 
 class MethodNotAllowed(NotFound):
+    """`allowed` are the methods that the route takes."""
+
     default_code = "method_not_allowed"
+
+    def __init__(self, message: str, allowed: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class ClientGone(Refused):

@@ -86,6 +86,11 @@ def test_when_to_come_back_is_said() -> None:
     assert told(errors.InvalidRequest("x")) == {}
 
 
+def test_a_wrong_method_is_told_which_would_be_right() -> None:
+    problem = problems.problem(errors.MethodNotAllowed("x", ("GET", "HEAD")), anthropic=False, request_id="r")
+    assert (b"allow", b"GET, HEAD") in problem.headers
+
+
 def test_an_error_in_a_stream_is_its_last_event() -> None:
     event = problems.error_event(errors.StreamCut("it broke off"))
     assert event.startswith(b"data: ")

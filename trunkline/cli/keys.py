@@ -39,7 +39,7 @@ app = typer.Typer(help="Keys: made, listed, rotated, revoked, taken over.", no_a
 
 
 @app.command()
-def create(  # noqa: PLR0913 - each option is a parameter
+def create(
     name: Name = "key",
     account: Account = ROOT_ACCOUNT,
     models: Models = None,
@@ -63,7 +63,7 @@ def create(  # noqa: PLR0913 - each option is a parameter
 
 
 @app.command("import")
-def import_(  # noqa: PLR0913 - each option is a parameter
+def import_(
     name: Name = "imported",
     account: Account = ROOT_ACCOUNT,
     models: Models = None,

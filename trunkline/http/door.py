@@ -108,7 +108,8 @@ class Door:
         allowed = sorted(known for known, at in self._routes if at == path)
         allowed += [known for known, prefix, _ in self._prefixes if path.startswith(prefix) and path != prefix]
         if allowed:
-            return MethodNotAllowed(f"{shown} takes {', '.join(dict.fromkeys(allowed))}, not {method[:20]}.")
+            once = tuple(dict.fromkeys(allowed))
+            return MethodNotAllowed(f"{shown} takes {', '.join(once)}, not {method[:20]}.", once)
         return NotFound(
             f"There is nothing at {method[:20]} {shown}. /openapi.json lists what there is.", code="unknown_url"
         )

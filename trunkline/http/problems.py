@@ -67,6 +67,8 @@ def problem(error: TrunklineError, *, anthropic: bool, request_id: str) -> Probl
     """Status, headers and body for an error before anything was sent. `anthropic`: the caller speaks Messages."""
     shape = shape_of(error)
     headers: Headers = [(b"content-type", b"application/json"), *retry_headers(error)]
+    if isinstance(error, errors.MethodNotAllowed) and error.allowed:
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
     status = shape.status
     if anthropic:
         if isinstance(error, errors.UpstreamOverloaded):

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from trunkline import clock
 from trunkline.catalog.models import Deployment
-from trunkline.errors import ClientGone, Defect, TrunklineError, Unavailable, UpstreamAccount, UpstreamError
+from trunkline.errors import ClientGone, Defect, TrunklineError, Unavailable, UpstreamError
 from trunkline.ids import CallId
 from trunkline.pipeline.identity import KeyTable
 from trunkline.pipeline.relay import Delivery, relay
@@ -163,7 +163,8 @@ class Pipeline:
     async def run(self, call: Call, client: Client) -> bytes | None:
         """The body of a whole answer, or None when a stream has been relayed. Raises what refused or ended the call."""
         try:
-            call.key = await self._identify(client)
+            credential = client.credential()
+            call.key = self.keys.get(credential) or await self.keys.lookup(credential)
             request = await self._read(call, client)
             settings = self.settings
             call.route = settings.routes.resolve(request.model)
@@ -191,10 +192,6 @@ class Pipeline:
             self._settle(call)
             self._record.ended(call)
 
-    async def _identify(self, client: Client) -> KeyRecord:
-        credential = client.credential()
-        return self.keys.get(credential) or await self.keys.lookup(credential)
-
     async def _read(self, call: Call, client: Client) -> ChatRequest:
         body = await client.body()
         call.read_at = clock.monotonic_s()
@@ -208,8 +205,8 @@ class Pipeline:
 
     async def _send(self, sending: _Sending) -> bytes | None:
         """One attempt at a time. The next one stays possible until an event has gone to the client."""
-        call, candidates, delivery = sending.call, sending.candidates, sending.call.delivery
-        deployment = candidates[0]
+        call, delivery = sending.call, sending.call.delivery
+        deployment, *left = sending.candidates
         while True:
             call.deployment = deployment
             call.attempts += 1
@@ -217,15 +214,11 @@ class Pipeline:
                 answer = await self._attempt(sending, deployment)
             except (UpstreamError, Unavailable) as error:
                 self._record.attempt(call, error)
-                if isinstance(error, UpstreamAccount) and error.status != 403:
-                    # Key and credit are the same for the provider's other models; a 403 may be about this one alone.
-                    tried, left = candidates[: call.attempts], candidates[call.attempts :]
-                    candidates = tried + tuple(one for one in left if one.provider_id != deployment.provider_id)
                 began = delivery is not None and delivery.event_out
-                following = None if began else attempts.next_deployment(error, call.attempts, candidates)
-                if following is None:
+                following = () if began else attempts.following(error, deployment, left)
+                if not following:
                     raise
-                deployment = following
+                deployment, *left = following
             else:
                 self._record.attempt(call, None)
                 return answer

@@ -39,11 +39,12 @@ def chat_body(request: ChatRequest, deployment: Deployment, warnings: list[str])
     fields = dict(request.fields)
     fields["model"] = Raw(encode(deployment.upstream))
     dialect = deployment.provider.dialect
-    if request.stream:
-        if dialect.refuses_stream_options:
-            fields.pop("stream_options", None)
-        else:
-            fields["stream_options"] = request.stream_options_with_usage()
+    if dialect.refuses_stream_options:
+        fields.pop("stream_options", None)
+        dropped = [name for name in request.stream_options or () if name != "include_usage"]
+        warnings += [f"dropped stream_options.{name}: not supported by {deployment.model_id}" for name in dropped]
+    elif request.stream:
+        fields["stream_options"] = request.stream_options_with_usage()
     if dialect.max_tokens_only and "max_completion_tokens" in fields:
         limit = fields.pop("max_completion_tokens")
         fields.setdefault("max_tokens", limit)
