@@ -105,7 +105,10 @@ FAILURES: list[tuple[Callable[[], Reply | Exception], str, bool]] = [
     (lambda: errors.UpstreamFailed("no connection"), "UpstreamFailed", True),
     (lambda: errors.UpstreamTimeout("no headers"), "UpstreamTimeout", True),
     (lambda: errors.Unavailable("full", code="pool_exhausted"), "Unavailable", True),
-    (lambda: Reply((1, errors.StreamCut("cut")), status=500), "StreamCut", True),
+    # The status alone says which refusal it is, whatever becomes of the body.
+    (lambda: Reply((1, errors.StreamCut("cut")), status=500), "UpstreamFailed", True),
+    (lambda: Reply((1, errors.UpstreamTimeout("slow")), status=429), "UpstreamRateLimited", True),
+    (lambda: Reply((1, b'{"error":{"message":"' + b"long" * 50_000), status=422), "UpstreamRefused", False),
     (lambda: whole(b'{"error":{"message":"over","code":503}}'), "UpstreamOverloaded", True),
     (lambda: whole(b'{"error":{"message":"bad","code":400}}'), "UpstreamRefused", False),
     (lambda: whole(b'{"error":"boom"}'), "UpstreamFailed", True),

@@ -283,6 +283,7 @@ ERRORS: list[tuple[bytes, ErrorFacts]] = [
         b'{"detail":[{"loc":["body","seed"],"msg":"bad","type":"x"},{"msg":"worse"}]}',
         ErrorFacts(message="body.seed: bad; worse"),
     ),
+    (b'{"detail":[{"loc":7,"msg":"odd"},{"loc":{"a":1}},{"loc":true}]}', ErrorFacts(message="odd; ; ")),
     (b'{"detail":{"a":1}}', ErrorFacts(message='{"a":1}')),
     (
         b'{"message":"m","type":"t","code":400,"object":"error"}',

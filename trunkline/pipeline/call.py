@@ -234,7 +234,7 @@ class Pipeline:
         try:
             response = await self._transports[upstream.origin.scheme].send(outbound)
             if response.status != 200:
-                said = await response.read(REFUSAL_LIMIT_BYTES)
+                said = await _refusal_body(response)
                 raise faults.refusal(deployment.provider_id, response.status, response.headers, said)
             if delivery is None:
                 return await self._whole(sending, deployment, response)
@@ -279,3 +279,15 @@ class Pipeline:
         """What the call used is known now; `record` counts it."""
         call.ended_at = clock.monotonic_s()
         call.overhead_s = call.overhead_until(call.ended_at)
+
+
+async def _refusal_body(response: UpstreamResponse) -> bytes:
+    """As much of it as there is need for. The status alone says what kind of refusal it is, so neither a long body (a
+    validator may repeat the whole request in it) nor one that breaks off changes that."""
+    said = bytearray()
+    try:
+        while len(said) < REFUSAL_LIMIT_BYTES and (piece := await response.chunk()):
+            said += piece
+    except UpstreamError:
+        pass
+    return bytes(said[:REFUSAL_LIMIT_BYTES])

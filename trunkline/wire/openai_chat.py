@@ -450,11 +450,12 @@ def _detail(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
-        return "; ".join(
-            f"{'.'.join(str(step) for step in part.get('loc') or ())}: {part.get('msg', '')}".lstrip(": ")
-            for part in value
-        )
+        return "; ".join(f"{_place(part.get('loc'))}: {part.get('msg', '')}".lstrip(": ") for part in value)
     return encode(value).decode() if value is not None else ""
+
+
+def _place(loc: Any) -> str:
+    return ".".join(map(str, loc)) if isinstance(loc, list) else ""
 
 
 _TITLE = re.compile(r"<(?:title|h1)[^>]*>(.*?)</", re.IGNORECASE | re.DOTALL)
