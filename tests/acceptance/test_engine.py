@@ -56,6 +56,7 @@ def test_the_npm_library(engine_gateway: Gateway, node: str) -> None:
     check(run([node, str(program), "tiny"], engine_gateway))
 
 
+@pytest.mark.timeout(330)
 def test_langchain_standard_tests(engine_gateway: Gateway) -> None:
     """LangChain's own standard class for chat models, through ChatOpenAI."""
     python = environment_python("langchain")
