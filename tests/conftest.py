@@ -1,10 +1,18 @@
-"""TESTS_MAY_NOT_SKIP=1 makes a skipped test a failure: where all is installed, a skip hides what was not tested."""
+"""What holds for every run of the tests.
+
+TESTS_MAY_NOT_SKIP=1 makes a skipped test a failure: where all is installed, a skip hides what was not tested.
+Hypothesis's examples have no deadline: on a busy machine one may take long, and speed is tested where it is the point.
+"""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
