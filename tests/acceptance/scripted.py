@@ -59,7 +59,8 @@ class Exchange:
 
     def stream(self, *events: bytes) -> None:
         self.begin_stream()
-        self.piece(b"".join(events))
+        if events:
+            self.piece(b"".join(events))
         self.end_stream()
 
     def until_gone(self, timeout_s: float = PATIENCE_S) -> bool:
