@@ -235,13 +235,15 @@ async def _relay(response: UpstreamResponse, stream: EventStream, delivery: Deli
                 raise
             # All that mattered has come; only the provider's goodbye is missing.
             data = b""
-        events = stream.feed(data) if data else stream.end()
+        ended = not data
+        events = stream.end() if ended else stream.feed(data)
+        data = b""  # while a slow client keeps us waiting, what it is to get is held once, not twice
         if events:
             await delivery.send(events)
         if stream.holds != holds and not stream.done:
             holds = stream.holds
             delivery.hold(stream)
-        if not data:
+        if ended:
             return
     await _drain(response, delivery.options.drain_s)
 
