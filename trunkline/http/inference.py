@@ -137,6 +137,12 @@ def trace_of(named: Mapping[bytes, bytes]) -> Headers:
     return [(name, named[name]) for name in TRACE_HEADERS if name in named] if TRACE_HEADERS[0] in named else []
 
 
+def _forget_origin(error: TrunklineError) -> None:
+    """A call holds its error, the error its traceback, the traceback the call: its body, and all that was on its way
+    out. Nobody reads it any more, and until the next full collection it would be megabytes."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+
+
 class InferenceRoutes:
     """One coroutine a protocol; http/door.py says which path is whose."""
 
@@ -160,11 +166,13 @@ class InferenceRoutes:
         client.watch()
         try:
             body = await self._pipeline.run(call, client)
-        except ClientGone:
+        except ClientGone as error:
+            _forget_origin(error)
             return
         except TrunklineError as error:
             if error.__cause__ is not None and error.code == "internal_error":
                 self._log_defect(call.id, error.__cause__)
+            _forget_origin(error)
             client.unwatch()
             await client.refuse(error)
             return
