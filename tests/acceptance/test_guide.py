@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,8 @@ def command(snippet: Snippet, desk: Path, request: pytest.FixtureRequest) -> lis
         return [request.getfixturevalue("node"), str(program)]
     if snippet.language == "python":
         return [sys.executable, str(program)]
+    if "curl " in snippet.text and shutil.which("curl") is None:
+        pytest.skip("needs curl: apt-get install curl")
     return ["bash", "-eu", "-o", "pipefail", str(program)]
 
 
