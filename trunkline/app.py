@@ -157,7 +157,8 @@ class App:
         path = self.settings.path
         if path is None:
             return
-        seen = _stamp(path)
+        # What was read at the start may have changed before this look, so the first one counts as a change.
+        seen: tuple[int, int] | None = None
         while True:
             await asyncio.sleep(FILE_WATCH_S)
             stamp = await asyncio.to_thread(_stamp, path)
