@@ -157,7 +157,8 @@ def test_a_client_that_leaves_cancels_the_provider_at_once(body: bytes, leaves_a
         assert house.transport.all_closed()
         (call,) = house.ledger.calls
         assert type(call.error) is errors.ClientGone
-        assert call.error.__traceback__ is call.error.__context__ is None, "it would hold all that was on its way"
+        held = (call.error.__traceback__, call.error.__context__)
+        assert held == (None, None), "it would hold all that was on its way"
         assert b"error" not in reply.body
         assert len(asyncio.all_tasks()) == 1
 
