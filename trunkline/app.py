@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import functools
+import gc
 import math
 import os
 import sys
@@ -134,6 +135,9 @@ class App:
         self._spawn(board.watch(self.metrics, self.board if self.settings.server.workers > 1 else None))
         self._spawn(self._watch_file())
         self._spawn(self._discover())
+        # What is alive now (modules, catalog, routes) stays so: the collector need not walk it for every generation.
+        gc.collect()
+        gc.freeze()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in self._tasks:

@@ -234,12 +234,9 @@ def answer(**more: Any) -> bytes:
 
 def test_a_whole_answers_facts() -> None:
     said = read_answer(answer())
-    assert (said.id, said.model, said.finish_reasons, said.error) == ("chatcmpl-1", "m-1", ("stop",), None)
-    assert said.usage == Usage(input_tokens=9, output_tokens=2)
+    assert said == openai_chat.Answer(Usage(input_tokens=9, output_tokens=2), None)
     assert read_answer(answer(usage=None)).usage is None
     assert read_answer(answer(usage={"prompt_tokens": "9"})).usage is None
-    called = [{"finish_reason": "stop", "message": {"tool_calls": [{}]}}, {"finish_reason": "length"}]
-    assert read_answer(answer(choices=called)).finish_reasons == ("tool_calls", "length")
     hollow: list[Any] = [None, "", {}, False]
     for nothing in hollow:
         assert read_answer(answer(error=nothing)).error is None
@@ -251,9 +248,7 @@ def test_a_failure_inside_an_answer_of_status_200() -> None:
     assert read_answer(answer(error="boom")).error == ErrorFacts(message="boom")
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"[]", b"<html>", b"{}", b'{"choices":3}', b'{"choices":[],"id":3}', b'{"a":"\xff"}']
-)
+@pytest.mark.parametrize("data", [b"", b"[]", b"<html>", b"{}", b'{"choices":3}', b'{"choices":[3]}', b'{"a":"\xff"}'])
 def test_what_is_no_answer_is_the_providers_failure(data: bytes) -> None:
     with pytest.raises(UpstreamFailed):
         read_answer(data)

@@ -41,6 +41,8 @@ async def _read(receive: Receive, limit_bytes: int) -> bytes:
 
 def check_media_type(named: Mapping[bytes, bytes]) -> None:
     """A body of another kind is refused by name; a missing content-type is taken for JSON."""
+    if named.get(b"content-type") == b"application/json" and b"content-encoding" not in named:
+        return
     encoding = named.get(b"content-encoding")
     if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
         raise UnsupportedMediaType(

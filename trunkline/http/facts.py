@@ -43,7 +43,7 @@ class FactHeaders:
         if deployment is None or route is None or not call.is_decided:
             return known
         served = (route.asked, deployment.model_id, deployment.provider_id)
-        overhead_ms = call.overhead_until(call.answered_at) * 1000
+        overhead_ms = (call.overhead_s or call.overhead_until(call.answered_at)) * 1000
         block = (
             known
             + (self._memo.get(served) or self._remember(served))

@@ -23,6 +23,8 @@ class TrustedProxies:
         self._nearest_untrusted = lru_cache(PARSED_MAX)(self._search)
 
     def trusts(self, address: str) -> bool:
+        if not self._networks:
+            return False
         parsed = address_of(address)
         return parsed is not None and self._holds(parsed)
 

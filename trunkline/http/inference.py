@@ -71,7 +71,7 @@ class HttpClient:
         """From now on the caller's leaving cancels this task. Our server tells; a bare ASGI one cannot."""
         connection = self._scope.get("trunkline.connection")
         if connection is not None:
-            self._task = asyncio.current_task()
+            self._task = asyncio.current_task(connection.loop)
             connection.on_gone = self._left
 
     def _left(self) -> None:

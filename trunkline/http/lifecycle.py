@@ -12,6 +12,7 @@ from uvicorn.config import Config
 from uvicorn.lifespan.on import LifespanOn
 
 from trunkline import clock, observe
+from trunkline.cork import Cork
 from trunkline.http.acceptor import Acceptor
 from trunkline.http.asgi import Application
 from trunkline.http.deadlines import SWEEP_S
@@ -47,6 +48,7 @@ class Lifecycle:
     async def start(self, app_factory: AppFactory) -> bool:
         """Starts the application, then serves it. False when the application says that it cannot start."""
         loop = asyncio.get_running_loop()
+        self.state.cork = Cork(loop)
         config = configured(app_factory(self.serving))
         self._lifespan = lifespan = LifespanOn(config)
         await lifespan.startup()

@@ -11,6 +11,8 @@ table of cases that an upgrade must pass. Relied upon, and nothing with an under
     overridden   __init__ connection_made connection_lost data_received on_message_begin on_header on_headers_complete
                  on_body on_message_complete on_response_complete shutdown
     called       handle_websocket_upgrade
+    made         RequestResponseCycle(scope transport flow logger access_logger access_log default_headers
+                 message_event expect_100_continue keep_alive on_response).run_asgi
     read, set    parser loop transport flow.read_paused tasks connections url headers scope app config.loaded_app
                  pipeline (newest left) server_state.default_headers server_state.total_requests
                  cycle.{response_started response_complete disconnected keep_alive body more_body message_event
@@ -22,6 +24,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
@@ -30,6 +33,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from trunkline import observe
+from trunkline.cork import Cork, corked
 from trunkline.http import deadlines, refusals
 from trunkline.http.asgi import Headers, Receive, Scope, Send
 from trunkline.http.authority import known_hosts, origin_form, require_host
@@ -59,6 +63,7 @@ class HardenedState(ServerState):
         super().__init__()
         self.options = options
         self.trusted = TrustedProxies(options.trusted_proxies)
+        self.cork: Cork | None = None
         self.draining = False
         self.call_ids = CallIds()
 
@@ -132,7 +137,7 @@ class HardenedProtocol(HttpToolsProtocol):
         self.unsent_since_s = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(corked(transport, self.server_state.cork))
         self.head_since_s = self.loop.time()
         self.is_from_proxy = self.client is not None and self.server_state.trusted.trusts(self.client[0])
 
@@ -288,7 +293,11 @@ class HardenedProtocol(HttpToolsProtocol):
         before = self.cycle
         if before is not None and not before.response_complete:
             self.note_pipelined(before)
-        super().on_headers_complete()
+            super().on_headers_complete()
+        elif self.offer is None:
+            self.begin_call(version)
+        else:
+            super().on_headers_complete()
         self.head_since_s = None
         if self.cycle is before:
             return  # A WebSocket handshake.
@@ -301,6 +310,34 @@ class HardenedProtocol(HttpToolsProtocol):
             self.headers = []
             self.head_bytes = self.received_bytes
             self.body_bytes = self.body_pieces = 0
+
+    def begin_call(self, version: str) -> None:
+        """What the stock class does for a request that is next and stays HTTP, less what is not used here: its own
+        limit, its access log, a root path, and a second parse of a target whose form is known."""
+        scope: Any = self.scope
+        path, _, query = self.url.partition(b"?")
+        text = path.decode("ascii")
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = unquote(text) if "%" in text else text
+        scope["raw_path"] = path
+        scope["query_string"] = query
+        self.cycle = cycle = RequestResponseCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        task = self.loop.create_task(cycle.run_asgi(self.app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def examine_head(self, version: str) -> None:
         """The slow way: says what is wrong with a head that does not look plain. Raises Refusal."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 
 import httptools
 
+from trunkline.cork import Cork, corked
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed, UpstreamTimeout
 from trunkline.providers.transport import Headers, Timers, UpstreamRequest
 
@@ -145,13 +146,14 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_dry_bytes", "_feed", "_head_bytes", "_headers", "_keep", "_no_body", "_now", "_owner", "_parser", "_parts",
-        "_refusal", "_response", "_sent", "_state", "_write_paused", "closed", "due", "heard", "loop", "paused",
-        "reused", "transport",
+        "_cork", "_dry_bytes", "_feed", "_head_bytes", "_headers", "_keep", "_no_body", "_now", "_owner", "_parser",
+        "_parts", "_refusal", "_response", "_sent", "_state", "_write_paused", "closed", "due", "heard", "loop",
+        "paused", "reused", "transport",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop, cork: Cork | None = None) -> None:
         self._owner = owner
+        self._cork = cork
         self.loop = loop
         self._now = loop.time
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)  # until connection_made
@@ -275,7 +277,7 @@ class Connection(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = corked(cast("asyncio.Transport", transport), self._cork)
 
     def data_received(self, data: bytes) -> None:
         response = self._response
@@ -342,8 +344,8 @@ class Connection(asyncio.Protocol):
                 raise self._refusal
             return
         self._state = _BODY
-        response = cast("HttpResponse", self._response)
-        response.status = status
+        if self._response is not None:
+            self._response.status = status
         if self._no_body:
             # The parser cannot be told that no body follows, so it cannot be used again either.
             self._state = _DONE

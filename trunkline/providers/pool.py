@@ -9,6 +9,7 @@ from collections import deque
 
 import msgspec
 
+from trunkline.cork import Cork
 from trunkline.errors import Defect, Unavailable, UpstreamFailed
 from trunkline.providers.connection import WRITE_PIECE_BYTES, Connection, HttpResponse, Unanswered
 from trunkline.providers.dialing import dial, tls_context
@@ -44,12 +45,13 @@ class OriginPool:
     """
 
     __slots__ = (
-        "_acquire_s", "_head", "_head_headers", "_head_method", "_head_target", "_limit", "_loop", "_opening", "_tls",
-        "_waiters", "closed", "connections", "host", "idle", "label", "opened", "origin", "sockets",
+        "_acquire_s", "_cork", "_head", "_head_headers", "_head_method", "_head_target", "_limit", "_loop", "_opening",
+        "_tls", "_waiters", "closed", "connections", "host", "idle", "label", "opened", "origin", "sockets",
     )  # fmt: skip
 
     def __init__(self, origin: Origin, options: TransportOptions, tls: ssl.SSLContext | None) -> None:
         self._loop = asyncio.get_running_loop()
+        self._cork = Cork(self._loop)
         self.origin = origin
         self.host = _host_header(origin)
         self.label = f"The provider at {origin.host}"
@@ -185,7 +187,7 @@ class OriginPool:
         return connection
 
     def _make(self) -> Connection:
-        return Connection(self, self._loop)
+        return Connection(self, self._loop, self._cork)
 
     async def _wait(self) -> Connection | None:
         """A connection that came free, or None for a place in which to open one (counted in `_opening`)."""

@@ -275,9 +275,12 @@ def read_usage(raw: Raw) -> Usage | None:
     """None unless every count is a JSON integer from 0 to 10,000,000 and what was cached and written is no more than
     the prompt. A detail that is null was not counted."""
     try:
-        said = _decode_usage(raw)
+        return _usage(_decode_usage(raw))
     except codec.UNREADABLE:
         return None
+
+
+def _usage(said: _Usage) -> Usage | None:
     prompt = said.prompt_tokens_details or _NO_PROMPT_DETAILS
     completion = said.completion_tokens_details
     cached = prompt.cached_tokens
@@ -295,18 +298,19 @@ def read_usage(raw: Raw) -> Usage | None:
     )
 
 
-class _AnswerMessage(msgspec.Struct, gc=False):
-    tool_calls: list[Raw] | None = None
-
-
 class _AnswerChoice(msgspec.Struct, gc=False):
-    finish_reason: str | None = None
-    message: _AnswerMessage | None = None
+    pass
 
 
-class _Answer(msgspec.Struct):
-    id: str | None = None
-    model: str | None = None
+class _PlainAnswer(msgspec.Struct, gc=False):
+    """Decodes those answers that need no second look, in one pass."""
+
+    choices: list[_AnswerChoice]
+    usage: _Usage
+    error: None = None
+
+
+class _Answer(msgspec.Struct, gc=False):
     choices: list[_AnswerChoice] | None = None
     usage: Raw = Raw()
     error: Raw = Raw()
@@ -323,17 +327,14 @@ class ErrorFacts(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None = None
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole answer's facts. `finish_reasons` has one entry a choice; `stop` beside tool calls reads as
-    `tool_calls`. `error` is set when the provider hid a failure in an answer of status 200."""
+class Answer(msgspec.Struct, frozen=True):
+    """A whole answer's facts. `error` is set when the provider hid a failure in an answer of status 200."""
 
-    id: str | None = None
-    model: str | None = None
-    finish_reasons: tuple[str | None, ...] = ()
     usage: Usage | None = None
     error: ErrorFacts | None = None
 
 
+_decode_plain_answer = msgspec.json.Decoder(_PlainAnswer).decode
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
@@ -342,6 +343,15 @@ def read_answer(body: bytes) -> Answer:
     try:
         if not body.isascii():
             body.decode()
+        return Answer(_usage(_decode_plain_answer(body).usage))
+    except codec.UNREADABLE:
+        return _read_odd_answer(body)
+
+
+def _read_odd_answer(body: bytes) -> Answer:
+    """An answer without usage or with one that makes no sense, an error, or nothing that can be read."""
+    try:
+        body.decode()
         said = _decode_answer(body)
     except codec.UNREADABLE:
         raise UpstreamFailed("The provider's answer is not a chat completion.") from None
@@ -349,19 +359,8 @@ def read_answer(body: bytes) -> Answer:
         facts = error_in(codec.answer_fields(body) or {})
         if facts is None:
             raise UpstreamFailed("The provider's answer is not a chat completion: it has no choices.")
-        return Answer(id=said.id, model=said.model, error=facts)
-    return Answer(
-        id=said.id,
-        model=said.model,
-        finish_reasons=tuple(map(_finish_reason, said.choices)),
-        usage=read_usage(said.usage) if said.usage else None,
-    )
-
-
-def _finish_reason(choice: _AnswerChoice) -> str | None:
-    if choice.finish_reason == "stop" and choice.message is not None and choice.message.tool_calls:
-        return "tool_calls"
-    return choice.finish_reason
+        return Answer(None, facts)
+    return Answer(read_usage(said.usage) if said.usage else None)
 
 
 def with_model(body: bytes, model: str) -> bytes:
