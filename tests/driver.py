@@ -18,6 +18,10 @@ class Connection:
     def __init__(self) -> None:
         self.on_gone: Any = None
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
 
 @dataclass
 class Reply:
