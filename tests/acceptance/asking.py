@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,7 +82,12 @@ def chat_head(key: str | None, length: int, *more: tuple[str, str | bytes]) -> b
 
 def read_reply(link: socket.socket, *, bodiless: bool = False) -> Reply:
     """One answer; reads on until the body's declared end, or until the connection's."""
-    stream = link.makefile("rb")
+    with link.makefile("rb") as stream:
+        reply = _read_reply(stream, bodiless)
+        return _read_reply(stream, bodiless) if reply.status == 100 else reply
+
+
+def _read_reply(stream: BufferedReader, bodiless: bool) -> Reply:
     status_line = stream.readline()
     assert status_line, "the connection closed without an answer"
     status = int(status_line.split()[1])
@@ -90,9 +96,7 @@ def read_reply(link: socket.socket, *, bodiless: bool = False) -> Reply:
         name, _, value = line.decode("latin-1").partition(":")
         headers.append((name.lower(), value.strip()))
     named = dict(headers)
-    if status == 100:
-        return read_reply(link)
-    if bodiless or status in (204, 304):
+    if bodiless or status in (100, 204, 304):
         return Reply(status, headers, b"")
     if named.get("transfer-encoding") == "chunked":
         body, whole = _dechunk(stream)
@@ -102,7 +106,7 @@ def read_reply(link: socket.socket, *, bodiless: bool = False) -> Reply:
     return Reply(status, headers, body, length < 0 or len(body) == length)
 
 
-def _dechunk(stream: Any) -> tuple[bytes, bool]:
+def _dechunk(stream: BufferedReader) -> tuple[bytes, bool]:
     body = b""
     try:
         while line := stream.readline():
