@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import load, process
-from bench.report import Figures, failures, markdown, replaced
+from bench.report import BARE_BIG_US, BARE_SMALL_US, Figures, failures, markdown, replaced
 
 CONFIG = """
 [server]
@@ -48,6 +48,7 @@ class Bench:
     bodies: dict[str, Path]
     seconds: int
     load_core: int
+    gateway_core: int
     figures: Figures = field(default_factory=dict)
 
     @property
@@ -91,6 +92,46 @@ class Bench:
             key.removeprefix(name + "_"): value for key, value in self.figures.items() if key.startswith(name + "_")
         }
         print(name, told, flush=True)
+
+
+def measure_bare(bench: Bench, upstream: int) -> None:
+    """How slow the machine is today, by the yardstick in this very minute, on the gateway's core."""
+    port, headers = free_port(), bench.folder / "bare-headers"
+    headers.write_text("Authorization: Bearer sk-bench-0001\n")
+    command = [
+        "taskset", "-c", str(bench.gateway_core), sys.executable, "-m", "uvicorn", "bench.bare:app",
+        "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--lifespan", "off", "--no-access-log",
+        "--log-level", "error",
+    ]  # fmt: skip
+    bare = subprocess.Popen(command, env={**os.environ, "BENCH_UPSTREAM": str(upstream)})
+    try:
+        wait_until_listening(port)
+        for body, reference_us in (("small", BARE_SMALL_US), ("big", BARE_BIG_US)):
+            pids = process.tree(bare.pid)
+            cost_us = []
+            for _ in range(3):
+                before = process.cpu_us(pids)
+                seen = load.closed_loop(
+                    port, connections=16, seconds=1, body=bench.bodies[body], headers=headers, core=bench.load_core
+                )
+                cost_us.append((process.cpu_us(pids) - before) / max(1, seen["requests"]))
+            bench.figures[f"bare_{body}_cpu_us"] = round(sorted(cost_us)[1], 1)
+            bench.figures[f"slower_{body}"] = round(sorted(cost_us)[1] / reference_us, 3)
+    finally:
+        bare.terminate()
+        bare.wait(20)
+    bench.say("bare")
+
+
+def wait_until_listening(port: int) -> None:
+    for _ in range(1000):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise SystemExit("the yardstick does not listen")
 
 
 def direct_latency_us(bench: Bench, upstream: int) -> float:
@@ -140,6 +181,7 @@ def start_gateway(folder: Path, port: int, upstream: int, core: int) -> tuple[su
 
 
 def measure(bench: Bench, upstream: int, wanted: Callable[[str], bool]) -> None:
+    measure_bare(bench, upstream)
     bench.whole("warmup", "small", 16)
     if wanted("small"):
         for connections in (1, 16, 64):
@@ -169,7 +211,7 @@ def main() -> int:
         gateway, headers, ready_s = start_gateway(folder, port, upstream, gateway_core)
         try:
             bodies = load.write_bodies(folder / "bodies", "gpt-4o-mini")
-            bench = Bench(port, folder, gateway, headers, bodies, asked.seconds, load_core)
+            bench = Bench(port, folder, gateway, headers, bodies, asked.seconds, load_core, gateway_core)
             bench.figures["ready_s"] = round(ready_s, 2)
             bench.figures["idle_rss_mb"] = process.rss_mb(bench.pids)
             measure(bench, upstream, lambda part: part in asked.only.split(","))

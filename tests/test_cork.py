@@ -22,6 +22,9 @@ class Wire:
         assert not self.closing, "written after the close"
         self.told.append(bytes(data))
 
+    def writelines(self, data: list[bytes]) -> None:
+        self.write(b"".join(data))
+
     def close(self) -> None:
         self.closing = True
         self.told.append("close")
@@ -103,9 +106,12 @@ async def test_a_large_write_goes_at_once_behind_what_is_held() -> None:
     large = bytes(LARGE_BYTES)
     transport.write(large)
     transport.write(b"tail")
-    assert wire.told == [b"head", large]
+    assert wire.told == [b"head" + large]
     await asyncio.sleep(0)
-    assert wire.told == [b"head", large, b"tail"]
+    assert wire.told == [b"head" + large, b"tail"]
+    transport.write(b"more ")
+    transport.writelines([b"head", large])
+    assert wire.told[2:] == [b"more ", b"head" + large]
 
 
 async def test_what_is_only_passed_on() -> None:

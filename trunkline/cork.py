@@ -76,18 +76,23 @@ class CorkedTransport:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         parts = self.parts
-        if len(data) >= LARGE_BYTES:
-            self.flush()
-            self.send(data)
-        elif parts:
+        if parts:
             parts.append(data)
+            if len(data) >= LARGE_BYTES:
+                self.flush()
+        elif len(data) >= LARGE_BYTES:
+            self.send(data)
         else:
             parts.append(data)
             self._cork.hold(self)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        for data in list_of_data:
-            self.write(data)
+        data = list(list_of_data)
+        if sum(map(len, data)) < LARGE_BYTES:
+            self.write(b"".join(data))
+        else:
+            self.flush()
+            self._inner.writelines(data)
 
     def flush(self) -> None:
         """Sends what is held. Harmless when nothing is, and when the connection has gone meanwhile."""

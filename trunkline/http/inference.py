@@ -109,6 +109,7 @@ class HttpClient:
         block = b"%bcontent-length: %d\r\n%b" % (JSON_LINE, len(body), self._facts.block(self.call))
         if answer_ok(self._scope, self._send, block, body):
             return
+        self.unwatch()
         headers = [*JSON_HEADERS, (b"content-length", b"%d" % len(body)), *self._facts.of(self.call)]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
@@ -176,8 +177,8 @@ class InferenceRoutes:
             client.unwatch()
             await client.refuse(error)
             return
-        client.unwatch()
         if body is None:
+            client.unwatch()
             await client.end()
         else:
             await client.answer(body)

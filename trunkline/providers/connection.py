@@ -21,7 +21,7 @@ HEAD_LIMIT_BYTES = 64 * 1024
 UNREAD_LIMIT_BYTES = 64 * 1024
 # A body up to this size goes to the socket in one call; a larger one in pieces of it, each when the last has drained.
 WRITE_PIECE_BYTES = 256 * 1024
-# Up to this size a copy behind the head is cheaper than a second buffer in the write.
+# Up to this size a copy behind the head is cheaper than a second part in the write.
 JOIN_LIMIT_BYTES = 16 * 1024
 INTERIM = frozenset((100, 102, 103))
 
@@ -191,10 +191,12 @@ class Connection(asyncio.Protocol):
             soonest = timers.first_byte_s
         self.due = now + soonest
         body = request.body
-        if len(body) <= JOIN_LIMIT_BYTES:
-            self.transport.write(head + body)
-        elif len(body) <= WRITE_PIECE_BYTES:
-            self.transport.writelines((head, body))
+        if len(body) <= WRITE_PIECE_BYTES:
+            # One write, or one of two parts: a head that goes ahead of its body wakes the provider twice.
+            if len(body) <= JOIN_LIMIT_BYTES:
+                self.transport.write(head + body)
+            else:
+                self.transport.writelines((head, body))
         else:
             self._sent = False
             self.transport.writelines((head, memoryview(body)[:WRITE_PIECE_BYTES]))
