@@ -46,6 +46,8 @@ CONNECTION: Final = "trunkline.connection"
 
 LINGER_S = 2.0
 SLICE_BYTES = 16_384
+HEAD_SLICE_BYTES = 131_072
+"""A head and most bodies come in one piece, and a body that comes in one piece is not copied to be put together."""
 PIPELINED_MAX = 100
 CHUNK_FRAME_BYTES = 32
 UNREAD_BODY_BYTES = 131_072
@@ -178,10 +180,12 @@ class HardenedProtocol(HttpToolsProtocol):
         size = len(data)
         # Limits on heads and chunks hold to within a slice; a body of known length needs none.
         if size > SLICE_BYTES and (self.coding is not None or not self.is_body_open):
-            view = memoryview(data)
-            self.data_received(view[:SLICE_BYTES])
-            self.data_received(view[SLICE_BYTES:])
-            return
+            limit = SLICE_BYTES if self.coding is not None else HEAD_SLICE_BYTES
+            if size > limit:
+                view = memoryview(data)
+                self.data_received(view[:limit])
+                self.data_received(view[limit:])
+                return
         if self.is_deaf:
             return
         self.segment_bytes = size
@@ -391,7 +395,12 @@ class HardenedProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle.response_complete:
             return
-        cycle.body += body
+        if not cycle.body:
+            cycle.body = body
+        elif isinstance(cycle.body, bytearray):
+            cycle.body += body
+        else:
+            cycle.body = bytearray(cycle.body + body)
         if len(cycle.body) > UNREAD_BODY_BYTES:
             self.flow.pause_reading()
         cycle.message_event.set()
