@@ -46,8 +46,6 @@ CONNECTION: Final = "trunkline.connection"
 
 LINGER_S = 2.0
 SLICE_BYTES = 16_384
-HEAD_SLICE_BYTES = 131_072
-"""A head and most bodies come in one piece, and a body that comes in one piece is not copied to be put together."""
 PIPELINED_MAX = 100
 CHUNK_FRAME_BYTES = 32
 UNREAD_BODY_BYTES = 131_072
@@ -180,12 +178,10 @@ class HardenedProtocol(HttpToolsProtocol):
         size = len(data)
         # Limits on heads and chunks hold to within a slice; a body of known length needs none.
         if size > SLICE_BYTES and (self.coding is not None or not self.is_body_open):
-            limit = SLICE_BYTES if self.coding is not None else HEAD_SLICE_BYTES
-            if size > limit:
-                view = memoryview(data)
-                self.data_received(view[:limit])
-                self.data_received(view[limit:])
-                return
+            view = memoryview(data)
+            self.data_received(view[:SLICE_BYTES])
+            self.data_received(view[SLICE_BYTES:])
+            return
         if self.is_deaf:
             return
         self.segment_bytes = size
@@ -395,12 +391,14 @@ class HardenedProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle.response_complete:
             return
+        # As few copies as there can be: a body mostly comes in two pieces, its head's slice and the rest.
         if not cycle.body:
             cycle.body = body
-        elif isinstance(cycle.body, bytearray):
-            cycle.body += body
+        elif len(body) >= len(cycle.body):
+            cycle.body = cycle.body + body
         else:
-            cycle.body = bytearray(cycle.body + body)
+            cycle.body = cycle.body if isinstance(cycle.body, bytearray) else bytearray(cycle.body)
+            cycle.body += body
         if len(cycle.body) > UNREAD_BODY_BYTES:
             self.flow.pause_reading()
         cycle.message_event.set()
