@@ -46,6 +46,7 @@ CONNECTION: Final = "trunkline.connection"
 
 LINGER_S = 2.0
 SLICE_BYTES = 16_384
+HEAD_END = b"\r\n\r\n"
 PIPELINED_MAX = 100
 CHUNK_FRAME_BYTES = 32
 UNREAD_BODY_BYTES = 131_072
@@ -178,9 +179,14 @@ class HardenedProtocol(HttpToolsProtocol):
         size = len(data)
         # Limits on heads and chunks hold to within a slice; a body of known length needs none.
         if size > SLICE_BYTES and (self.coding is not None or not self.is_body_open):
+            cut = SLICE_BYTES
+            if isinstance(data, bytes) and not self.is_body_open:
+                # Behind the head, so that the body comes in one piece and is not copied to be put together.
+                cut = data.find(HEAD_END, 0, SLICE_BYTES) + len(HEAD_END)
+                cut = cut if cut >= len(HEAD_END) else SLICE_BYTES
             view = memoryview(data)
-            self.data_received(view[:SLICE_BYTES])
-            self.data_received(view[SLICE_BYTES:])
+            self.data_received(view[:cut])
+            self.data_received(view[cut:])
             return
         if self.is_deaf:
             return
@@ -391,7 +397,7 @@ class HardenedProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle.response_complete:
             return
-        # As few copies as there can be: a body mostly comes in two pieces, its head's slice and the rest.
+        # As few copies as there can be.
         if not cycle.body:
             cycle.body = body
         elif len(body) >= len(cycle.body):
