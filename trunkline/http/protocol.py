@@ -150,6 +150,8 @@ class HardenedProtocol(HttpToolsProtocol):
     def cut(self) -> None:
         """Ends the connection at once. Its requests hear of it now: until `connection_lost` comes, what they write
         would go nowhere without making them wait, so one that writes without end would never let the loop go on."""
+        if self.server_state.cork is not None:
+            self.server_state.cork.flush()  # What was written before it still goes out.
         self.transport.abort()
         self.tell_gone()
 
