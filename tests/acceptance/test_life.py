@@ -300,10 +300,10 @@ def test_what_else_keeps_it_from_starting(gateway: Gateway, tmp_path: Path) -> N
     assert "TRUNKLINE_SERVER__PROT" in refused(cwd=tmp_path, environment={"TRUNKLINE_SERVER__PROT": "1"})
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_an_unwritable_data_directory(tmp_path: Path) -> None:
-    (tmp_path / "locked").mkdir(mode=0o500)
-    assert "data" in refused("--data-dir", str(tmp_path / "locked"), cwd=tmp_path)
+@pytest.mark.parametrize("folder", ["/proc", "/sys/kernel"])
+def test_an_unwritable_data_directory(folder: str, tmp_path: Path) -> None:
+    """Even root cannot write there."""
+    assert "data" in refused("--data-dir", folder, cwd=tmp_path)
 
 
 def welcome(folder: Path, port: int) -> str:

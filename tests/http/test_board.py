@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from trunkline.errors import SettingsInvalid
 from trunkline.http import board as board_module
 from trunkline.http.board import Board, watch
 from trunkline.observe import Metrics
@@ -101,3 +102,9 @@ async def test_a_blocked_loop_shows(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(0)
     watching.cancel()
     assert metrics.loop_lag_peak.value > 0.02
+
+
+def test_a_folder_that_cannot_be_made_is_a_setting_that_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsInvalid, match="--data-dir"):
+        Board.clear(tmp_path / "file" / "metrics")

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from trunkline.errors import SettingsInvalid
 from trunkline.observe import Metrics, Snapshot, logger
 
 WATCH_S: Final = 0.25
@@ -30,10 +31,16 @@ class Board:
 
     @staticmethod
     def clear(folder: Path) -> None:
-        """A new start begins at nought: the parent calls this before it starts workers."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for file in folder.glob("*.json"):
-            file.unlink(missing_ok=True)
+        """A new start begins at nought: the parent calls this before it starts workers. Raises SettingsInvalid."""
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for file in folder.glob("*.json"):
+                file.unlink(missing_ok=True)
+        except OSError as error:
+            raise SettingsInvalid(
+                f"the data directory {folder.parent} cannot be written: {(error.strerror or 'unknown').lower()}; "
+                "choose another with --data-dir"
+            ) from None
 
     def take_over(self) -> None:
         predecessor = self._read(self._file)
