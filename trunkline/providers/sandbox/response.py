@@ -10,6 +10,8 @@ import msgspec
 from trunkline.errors import StreamCut, UpstreamFailed, UpstreamTimeout
 from trunkline.providers.transport import Headers, Timers
 
+EARLY_S = 0.001
+"""A loop counts in milliseconds, so its timers may fire so much before their time."""
 _JOINED_BYTES = 8_192
 
 
@@ -120,7 +122,7 @@ class SandboxResponse:
         now = asyncio.get_running_loop().time()
         if now >= self._deadline:
             raise self._fail(UpstreamTimeout(f"the sandbox did not end its answer in {self._timers.total_s:g} s"))
-        return now >= self._due
+        return now + EARLY_S >= self._due
 
     async def _wait(self, limit_s: float | None) -> None:
         """Until the next step is due; UpstreamTimeout when a timer runs out first."""
