@@ -35,7 +35,7 @@ GATED = (
     Gate("idle_rss_mb", 120, "MB of memory when idle"),
 )
 REPORTED = (
-    Gate("added_p50_us", 150, "added latency at 1 connection, p50, µs"),
+    Gate("added_p50_us", 150, "latency added at 1 connection over nginx in our place, p50, µs"),
     Gate("thousand_100ms_ttfb_p50_ms", 100, "time to first byte of 1,000 concurrent streams, p50, ms"),
     Gate("ready_s", 1.5, "seconds from start to ready"),
 )

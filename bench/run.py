@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import load, process
+from bench import floor, load, process
 from bench.report import BARE_BIG_US, BARE_SMALL_US, Figures, failures, markdown, replaced
 
 CONFIG = """
@@ -134,12 +134,20 @@ def wait_until_listening(port: int) -> None:
     raise SystemExit("the yardstick does not listen")
 
 
-def direct_latency_us(bench: Bench, upstream: int) -> float:
-    """The mock without a gateway, from the same core: what a call costs before we add anything."""
-    seen = load.closed_loop(
-        upstream, connections=1, seconds=2, body=bench.bodies["small"], headers=bench.headers, core=bench.load_core
-    )
-    return float(seen["lat_us"]["p50"])
+def measure_floor(bench: Bench, upstream: int) -> None:
+    """One connection's latency with nginx in our place; what we add is counted from there."""
+    if not floor.is_there():
+        print("no nginx here, so no added latency: apt-get install nginx-light")
+        return
+    port = free_port()
+    with floor.nginx(bench.folder, port, upstream, bench.gateway_core):
+        wait_until_listening(port)
+        seen = load.closed_loop(
+            port, connections=1, seconds=2, body=bench.bodies["small"], headers=bench.headers, core=bench.load_core
+        )
+    bench.figures["nginx_c1_p50_us"] = seen["lat_us"]["p50"]
+    bench.figures["added_p50_us"] = round(bench.figures["small_c1_p50_us"] - seen["lat_us"]["p50"])
+    bench.say("nginx")
 
 
 def free_port() -> int:
@@ -186,7 +194,7 @@ def measure(bench: Bench, upstream: int, wanted: Callable[[str], bool]) -> None:
     if wanted("small"):
         for connections in (1, 16, 64):
             bench.whole(f"small_c{connections}", "small", connections)
-        bench.figures["added_p50_us"] = round(bench.figures["small_c1_p50_us"] - direct_latency_us(bench, upstream))
+        measure_floor(bench, upstream)
     if wanted("big"):
         bench.whole("big_c16", "big", 16)
     if wanted("streams"):

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
@@ -31,8 +31,8 @@ class Gateway:
     takes to act on it, `log` holds what it writes."""
 
     url: str
-    key: str
-    admin_key: str
+    key: str = field(repr=False)
+    admin_key: str = field(repr=False)
     folder: Path
     process: subprocess.Popen[bytes]
 
