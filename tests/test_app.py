@@ -15,6 +15,7 @@ from trunkline import app, config
 from trunkline.app import App
 from trunkline.http.asgi import Headers
 from trunkline.http.server import Seat, Serving
+from trunkline.providers.credentials import ProviderOptions
 from trunkline.storage.keys import Grant
 
 SETTINGS = """
@@ -149,6 +150,15 @@ async def test_a_changed_file_counts_and_a_bad_one_does_not(house: App, folder: 
     await house._reload_quietly()
     assert house.pipeline.settings is before
     assert (await post(house, HELLO.replace(b"sandbox/echo", b"new"), key)).status == 200
+
+
+async def test_an_engine_that_was_found_never_contends_with_the_settings(house: App, folder: Path) -> None:
+    """In another case the same name would make two of one provider, and every reload would be refused."""
+    house.found = {"ollama": ProviderOptions(kind="ollama", base_url="http://127.0.0.1:11434/v1")}
+    written = '[providers.OLLAMA]\nbase_url = "http://127.0.0.1:9/v1"\n'
+    (folder / "trunkline.toml").write_text(SETTINGS + written)
+    await house._reload()
+    assert house.pipeline.settings.upstreams["ollama"].origin.port == 9
 
 
 async def test_calls_are_counted(house: App, key: str) -> None:

@@ -88,7 +88,10 @@ class App:
 
     def _live(self, settings: Settings) -> LiveSettings:
         """What calls use of these settings. Raises SettingsInvalid."""
-        upstreams = credentials.configured({**self.found, **settings.providers}, settings.environment_keys)
+        # What the settings name, in whatever case, is theirs; an engine that was found does not contend for it.
+        named = {name.casefold() for name in settings.providers}
+        found = {name: options for name, options in self.found.items() if name not in named}
+        upstreams = credentials.configured({**found, **settings.providers}, settings.environment_keys)
         observe.conceal(upstream.secret for upstream in upstreams.values() if upstream.secret is not None)
         available = Available(
             providers={name: upstream.row for name, upstream in upstreams.items()},

@@ -3,14 +3,13 @@ from __future__ import annotations
 import pytest
 
 from trunkline.catalog.provider_row import Dialect, Provider
+from trunkline.catalog.providers import PROVIDERS
 
 
-def test_only_a_repeated_role_makes_ordinary_events_be_rewritten() -> None:
-    assert Dialect(role_in_every_chunk=True).rewrites_events
-    others = Dialect(
-        refuses_stream_options=True, max_tokens_only=True, missing_done=True, usage_with_choices=True, drops=("user",)
-    )
-    assert not others.rewrites_events
+def test_every_departure_from_the_protocol_has_its_source() -> None:
+    departing = [row for row in PROVIDERS.values() if row.dialect != Dialect()]
+    assert departing
+    assert [row.id for row in departing if not row.source.startswith("https://")] == []
 
 
 def test_a_row_cannot_be_changed() -> None:

@@ -93,9 +93,9 @@ def test_a_later_greeting_makes_a_key_for_a_minute_and_revokes_it(
 @pytest.mark.parametrize(
     ("status", "body", "shown"),
     [
-        (200, b"<html>", "(not a completion: b'<html>')"),
-        (200, b'{"choices":[]}', "(not a completion: "),
-        (401, b'{"error":{"message":"no"}}', "(not a completion: "),
+        (200, b"<html>", "(no answer: That is not the answer of a gateway; does the URL belong to one?)"),
+        (200, b'{"choices":[]}', "(an answer without text)"),
+        (401, b'{"error":{"message":"no"}}', "(no answer: 401: no)"),
     ],
 )
 def test_an_answer_that_is_none_is_shown_in_brackets(

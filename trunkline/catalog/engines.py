@@ -75,7 +75,6 @@ ENGINES: tuple[Provider, ...] = (
         name="transformers serve",
         base_url=None,
         credential="none",
-        dialect=Dialect(missing_done=True, usage_with_choices=True),
         source="https://huggingface.co/docs/transformers/serving",
         base_url_looks_like="http://127.0.0.1:8000/v1",
     ),

@@ -19,13 +19,13 @@ HUGGINGFACE_PARTNERS = (
 )
 
 HOSTS: tuple[Provider, ...] = (
-    # Errors ride inside ordinary chunks and the usage chunk has choices: https://openrouter.ai/docs/api-reference/streaming
+    # Each chunk has the role, errors ride inside ordinary ones: https://openrouter.ai/docs/api-reference/streaming
     Provider(
         id="openrouter",
         name="OpenRouter",
         base_url="https://openrouter.ai/api/v1",
         key_names=("OPENROUTER_API_KEY",),
-        dialect=Dialect(usage_with_choices=True),
+        dialect=Dialect(role_in_every_chunk=True),
         source="https://openrouter.ai/docs/quickstart",
         prices=(PriceList("openrouter"),),
     ),

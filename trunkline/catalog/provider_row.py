@@ -10,19 +10,13 @@ CredentialKind = Literal["bearer", "x-api-key", "api-key", "none"]
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """How an OpenAI-speaking upstream departs from the protocol. Each flag names its source in the row."""
+    """How an OpenAI-speaking upstream departs from the protocol, as far as it must be known beforehand: a missing
+    `[DONE]` and usage in odd places are read as they come. Each flag names its source in the row."""
 
     refuses_stream_options: bool = False
     max_tokens_only: bool = False
-    missing_done: bool = False
-    usage_with_choices: bool = False
     role_in_every_chunk: bool = False
     drops: tuple[str, ...] = ()
-
-    @property
-    def rewrites_events(self) -> bool:
-        """True when ordinary events cannot be relayed as they came."""
-        return self.role_in_every_chunk
 
 
 class PriceList(msgspec.Struct, frozen=True):
@@ -55,7 +49,6 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     other_names: tuple[str, ...] = ()
     local_port: int | None = None
     dialect: Dialect = Dialect()
-    response_headers: tuple[str, ...] = ()
     source: str = ""
     makes: tuple[str, ...] = ()
     prices: tuple[PriceList, ...] = ()

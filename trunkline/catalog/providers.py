@@ -67,7 +67,6 @@ MAKERS: tuple[Provider, ...] = (
         dialect=Dialect(
             refuses_stream_options=True,
             max_tokens_only=True,
-            usage_with_choices=True,
             drops=("logit_bias", "logprobs", "seed", "service_tier", "store", "top_logprobs", "user"),
         ),
         source="https://docs.mistral.ai/api/",

@@ -10,18 +10,18 @@ import msgspec
 
 from trunkline import clock
 from trunkline.app import Started
-from trunkline.cli import output, welcome
+from trunkline.cli import gateway, output, welcome
 from trunkline.cli.accounts import link_url
 from trunkline.cli.store import open_store
 from trunkline.config import Settings
-from trunkline.errors import TrunklineError
+from trunkline.errors import TrunklineError, UpstreamTimeout
 from trunkline.observe import Secret
 from trunkline.providers.pool import HttpTransport
-from trunkline.providers.transport import Origin, Timers, TransportOptions, UpstreamRequest
+from trunkline.providers.transport import TransportOptions
 from trunkline.storage.keys import Grant
 
 TRIAL_KEY_LIFE_S = 60.0
-ANSWER_LIMIT_BYTES = 65_536
+ANSWER_S = 10.0
 
 
 def tell(settings: Settings, started: Started, *, greet: bool) -> None:
@@ -77,41 +77,14 @@ def _ask(settings: Settings, url: str, key: Secret) -> str:
 
 
 async def _call(settings: Settings, url: str, key: Secret) -> str:
-    parts = urlsplit(url)
     transport = HttpTransport(TransportOptions(ca_file=settings.server.tls_cert))
-    asked = {"model": welcome.MODEL, "messages": [{"role": "user", "content": welcome.PROMPT}]}
-    request = UpstreamRequest(
-        origin=Origin(parts.scheme, parts.hostname or "127.0.0.1", parts.port or 443),
-        target=b"/v1/chat/completions",
-        headers=[
-            (b"content-type", b"application/json"),
-            (b"authorization", b"Bearer " + key.reveal().encode()),
-        ],
-        body=msgspec.json.encode(asked),
-        timers=Timers(connect_s=5, total_s=10),
-    )
     try:
-        response = await transport.send(request)
-        body = await response.read(ANSWER_LIMIT_BYTES)
+        async with asyncio.timeout(ANSWER_S):
+            answer = await gateway.ask(
+                transport, gateway.Gateway(url, key), gateway.Question(welcome.MODEL, welcome.PROMPT)
+            )
+    except TimeoutError:
+        raise UpstreamTimeout(f"nothing came within {ANSWER_S:g} s") from None
     finally:
         await transport.close()
-    return _text(body)
-
-
-class _Message(msgspec.Struct):
-    content: str
-
-
-class _Choice(msgspec.Struct):
-    message: _Message
-
-
-class _Completion(msgspec.Struct):
-    choices: list[_Choice]
-
-
-def _text(body: bytes) -> str:
-    try:
-        return msgspec.json.decode(body, type=_Completion).choices[0].message.content
-    except (msgspec.DecodeError, IndexError):
-        return f"(not a completion: {body[:200]!r})"
+    return gateway.text_of(answer) or "(an answer without text)"
