@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from trunkline.errors import NotFound
-from trunkline.providers.sandbox import chat
+from trunkline.providers.sandbox import faces
 from trunkline.providers.sandbox.faults import FaultCounts
 from trunkline.providers.sandbox.response import Plan, SandboxResponse
 from trunkline.providers.transport import UpstreamRequest
@@ -15,10 +14,11 @@ ACCOUNT_HEADER = b"x-sandbox-account"
 class SandboxTransport:
     """Fulfils Transport. One for each worker: the counts of `faulty` are its own."""
 
-    __slots__ = ("_counts", "_live")
+    __slots__ = ("_counts", "_faces", "_live")
 
     def __init__(self) -> None:
         self._counts = FaultCounts()
+        self._faces = faces.faces()
         self._live = 0
 
     @property
@@ -37,12 +37,8 @@ class SandboxTransport:
         """Nothing is kept open."""
 
     def _plan(self, request: UpstreamRequest) -> Plan:
-        path = request.target.partition(b"?")[0]
-        if request.method == b"POST" and path.endswith(b"/chat/completions"):
-            account = next((value for name, value in request.headers if name.lower() == ACCOUNT_HEADER), b"")
-            return chat.answer(request.body, account, self._counts)
-        sentence = f"unknown request URL: {request.method.decode('latin-1')} {path[:200].decode('latin-1')}"
-        return chat.refusal(NotFound(sentence, code="unknown_url"))
+        account = next((value for name, value in request.headers if name.lower() == ACCOUNT_HEADER), b"")
+        return faces.answer(self._faces, request, account, self._counts)
 
     def _ended(self) -> None:
         self._live -= 1
