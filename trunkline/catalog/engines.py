@@ -5,7 +5,7 @@ An engine wants no key unless it was started with one; a key in the settings is 
 
 from __future__ import annotations
 
-from trunkline.catalog.provider_row import Dialect, Provider
+from trunkline.catalog.provider_row import Dialect, Protocol, Provider, Speaks
 
 ENGINES: tuple[Provider, ...] = (
     Provider(
@@ -93,6 +93,37 @@ SANDBOX = Provider(
     name="Sandbox",
     base_url=None,
     credential="none",
+    offers=(
+        "embeddings",
+        "images",
+        "image_edits",
+        "speech",
+        "transcriptions",
+        "translations",
+        "moderations",
+        "rerank",
+    ),
     closed=True,
     source="trunkline/providers/sandbox",
 )
+
+
+def _sandbox(provider_id: str, name: str, protocol: Protocol, version: str = "") -> Provider:
+    return Provider(
+        id=provider_id,
+        name=name,
+        base_url=None,
+        speaks=(Speaks(protocol, version=version),),
+        credential="none",
+        closed=True,
+        source="trunkline/providers/sandbox",
+    )
+
+
+SANDBOXES: tuple[Provider, ...] = (
+    SANDBOX,
+    _sandbox("sandbox-messages", "Sandbox, speaking Messages", "anthropic_messages", "2023-06-01"),
+    _sandbox("sandbox-responses", "Sandbox, speaking Responses", "openai_responses"),
+    _sandbox("sandbox-gemini", "Sandbox, speaking Gemini", "gemini"),
+)
+"""The same programs behind every protocol, so that each crossing has an upstream."""

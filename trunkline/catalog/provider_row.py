@@ -6,7 +6,27 @@ from typing import Literal
 
 import msgspec
 
-CredentialKind = Literal["bearer", "x-api-key", "api-key", "none"]
+CredentialKind = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "aws", "google", "azure", "none"]
+Protocol = Literal[
+    "openai_chat",
+    "openai_responses",
+    "anthropic_messages",
+    "gemini",
+    "bedrock_converse",
+    "cohere_chat",
+    "ollama_chat",
+]
+Endpoint = Literal[
+    "embeddings",
+    "images",
+    "image_edits",
+    "speech",
+    "transcriptions",
+    "translations",
+    "moderations",
+    "rerank",
+]
+"""What is forwarded in OpenAI's form (rerank: Cohere's) and never translated."""
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +37,22 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens_only: bool = False
     role_in_every_chunk: bool = False
     drops: tuple[str, ...] = ()
+
+
+class Speaks(msgspec.Struct, frozen=True):
+    """A protocol that a provider answers. `prefix` stands between its base URL and the protocol's own path.
+
+    `credential` is set where this protocol wants the credential in another form than the rest. `version` is what
+    the protocol's version header or parameter says on a crossing; a caller's own goes with his own body.
+    """
+
+    protocol: Protocol
+    prefix: str = ""
+    credential: CredentialKind | None = None
+    version: str = ""
+
+
+CHAT = (Speaks("openai_chat"),)
 
 
 class PriceList(msgspec.Struct, frozen=True):
@@ -33,8 +69,10 @@ class PriceList(msgspec.Struct, frozen=True):
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """`base_url` is the prefix of `/chat/completions`; None: it differs by customer, so the settings must give it.
+    """`base_url` is the prefix of every protocol's path; None: it differs by customer, so the settings must give it.
 
+    `speaks` are its protocols, the one to cross into first. `offers` are the endpoints it has beside them, under the
+    prefix of its OpenAI protocol; `embeddings_at_once` is the longest list of inputs it takes in one request.
     `key_names` are the usual environment names, first wins. `makes`: how the bare names of its own models begin.
     `closed`: it has the catalog's models and no others. `lower_case`: its API spells the names of models in lower case.
     `source` is where the vendor says all this.
@@ -43,7 +81,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     base_url: str | None
-    protocol: str = "openai_chat"
+    speaks: tuple[Speaks, ...] = CHAT
+    offers: tuple[Endpoint, ...] = ()
+    embeddings_at_once: int = 2048
     credential: CredentialKind = "bearer"
     key_names: tuple[str, ...] = ()
     other_names: tuple[str, ...] = ()
@@ -55,3 +95,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     closed: bool = False
     lower_case: bool = False
     base_url_looks_like: str = ""
+
+    def speaking(self, protocol: str) -> Speaks | None:
+        """How it answers this protocol; None when it does not."""
+        return next((face for face in self.speaks if face.protocol == protocol), None)

@@ -1,4 +1,4 @@
-"""One row per provider that speaks OpenAI's Chat Completions. A new provider is a new row.
+"""One row per provider that speaks a protocol we know. A new provider is a new row.
 
 `source` is the vendor's own page for base URL and credential; a row without one would be a guess.
 """
@@ -9,11 +9,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from trunkline.catalog.engines import ENGINES, SANDBOX
+from trunkline.catalog.engines import ENGINES, SANDBOXES
 from trunkline.catalog.hosts import CUSTOMER_HOSTS, HOSTS
 from trunkline.catalog.provider_row import Dialect as Dialect
-from trunkline.catalog.provider_row import PriceList
+from trunkline.catalog.provider_row import Endpoint, PriceList, Speaks
 from trunkline.catalog.provider_row import Provider as Provider
+
+EVERYTHING: tuple[Endpoint, ...] = (
+    "embeddings",
+    "images",
+    "image_edits",
+    "speech",
+    "transcriptions",
+    "translations",
+    "moderations",
+)
 
 MAKERS: tuple[Provider, ...] = (
     Provider(
@@ -21,28 +31,37 @@ MAKERS: tuple[Provider, ...] = (
         name="OpenAI",
         base_url="https://api.openai.com/v1",
         key_names=("OPENAI_API_KEY",),
-        source="https://platform.openai.com/docs/api-reference/chat",
+        speaks=(Speaks("openai_chat"), Speaks("openai_responses")),
+        offers=EVERYTHING,
+        source="https://platform.openai.com/docs/api-reference",
         makes=("gpt-", "chatgpt-", "o1", "o3", "o4", "codex-", "text-embedding-", "whisper-", "tts-", "computer-use"),
         # Open weights are priced there but not served: https://help.openai.com/en/articles/11870455
         prices=(PriceList("openai", omits=("gpt-oss",), patterns=("ft:", "gpt-4o-mini-2024-07-18.ft-")),),
     ),
-    # Its OpenAI layer ignores what Anthropic lacks and clamps temperature to 1: the table on the page.
+    # The older version, because the newer one refuses temperature, top_p and top_k.
     Provider(
         id="anthropic",
         name="Anthropic",
         base_url="https://api.anthropic.com/v1",
+        speaks=(Speaks("anthropic_messages", version="2023-06-01"),),
+        credential="x-api-key",
         key_names=("ANTHROPIC_API_KEY",),
-        source="https://platform.claude.com/docs/en/cli-sdks-libraries/libraries/openai-sdk",
+        source="https://platform.claude.com/docs/en/api/messages",
         makes=("claude",),
         prices=(PriceList("anthropic"),),
     ),
     Provider(
         id="google",
         name="Google Gemini",
-        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        speaks=(Speaks("gemini"), Speaks("openai_chat", "/openai", credential="bearer")),
+        credential="x-goog-api-key",
+        offers=("embeddings",),
+        embeddings_at_once=100,
         key_names=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         other_names=("gemini",),
-        source="https://ai.google.dev/gemini-api/docs/openai",
+        # The list of inputs is bounded there: https://ai.google.dev/api/embeddings#method:-models.batchembedcontents
+        source="https://ai.google.dev/api/generate-content and https://ai.google.dev/gemini-api/docs/openai",
         makes=("gemini", "gemma"),
         # Claude is sold through Vertex AI, which is another URL.
         prices=(PriceList("google", omits=("claude",)),),
@@ -191,7 +210,7 @@ MAKERS: tuple[Provider, ...] = (
 """Those that make models. Their order is the order of preference where two sell the same family."""
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
-    {row.id: row for row in (SANDBOX, *MAKERS, *HOSTS, *CUSTOMER_HOSTS, *ENGINES)}
+    {row.id: row for row in (*SANDBOXES, *MAKERS, *HOSTS, *CUSTOMER_HOSTS, *ENGINES)}
 )
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType(

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 from msgspec import Meta
 
+from trunkline.catalog.engines import SANDBOXES
 from trunkline.catalog.provider_row import CredentialKind, Provider
 from trunkline.catalog.providers import PROVIDERS, find
 from trunkline.errors import SettingsInvalid
@@ -61,7 +62,7 @@ def configured(options: Mapping[str, ProviderOptions], environment: Mapping[str,
 
     The order is that of the listing. Keys in `options` are the values themselves. Raises SettingsInvalid.
     """
-    upstreams = {"sandbox": sandbox()}
+    upstreams = {row.id: sandbox(row) for row in SANDBOXES}
     written: dict[str, str] = {}
     for name, given in options.items():
         upstream = _from_settings(name, given, environment)
@@ -80,10 +81,10 @@ def configured(options: Mapping[str, ProviderOptions], environment: Mapping[str,
     return upstreams
 
 
-def sandbox() -> Upstream:
+def sandbox(row: Provider) -> Upstream:
     return Upstream(
-        provider_id="sandbox",
-        row=PROVIDERS["sandbox"],
+        provider_id=row.id,
+        row=row,
         origin=SANDBOX_ORIGIN,
         path_prefix=b"",
         headers=(),
@@ -134,9 +135,9 @@ def _from_settings(name: str, given: ProviderOptions, environment: Mapping[str, 
     if row is None:
         raise SettingsInvalid(f"{setting}: {_unknown_kind(name, given)}", param=setting)
     own = given.kind is None
-    if row.id == "sandbox":
+    if row in SANDBOXES:
         if own and given == ProviderOptions():
-            return sandbox()
+            return sandbox(row)
         raise SettingsInvalid(f"{setting}: the sandbox is inside the gateway and has no settings", param=setting)
     base_url = given.base_url if given.base_url is not None else row.base_url
     if base_url is None:
