@@ -19,7 +19,7 @@ from trunkline.observe import OTHER, Metrics
 from trunkline.pipeline import record
 from trunkline.pipeline.call import Call
 from trunkline.pipeline.record import Recorder
-from trunkline.wire.openai_chat import Usage
+from trunkline.wire.usage import Usage
 
 KNOWN = Model(id="openai/gpt-4o", provider="openai", upstream="gpt-4o", name="GPT-4o")
 REFUSED = ("info", "call_refused")

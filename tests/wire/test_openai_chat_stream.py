@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionChunk
 
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed, UpstreamRateLimited
-from trunkline.wire.openai_chat import ErrorFacts, Usage
 from trunkline.wire.openai_chat_stream import ChatStream
+from trunkline.wire.provider_errors import ErrorFacts
+from trunkline.wire.usage import Usage
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "openai_chat"
 GOOD = {

@@ -12,7 +12,7 @@ from trunkline.observe import Secret
 from trunkline.providers.credentials import split_base_url
 from trunkline.providers.transport import Timers, Transport, UpstreamRequest, UpstreamResponse
 from trunkline.wire.codec import encode
-from trunkline.wire.openai_chat import read_error
+from trunkline.wire.provider_errors import read_error
 from trunkline.wire.sse import Splitter
 
 LONGEST_ANSWER = 32 << 20

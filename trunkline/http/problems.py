@@ -9,7 +9,7 @@ from typing import NamedTuple
 from trunkline import errors
 from trunkline.errors import TrunklineError
 from trunkline.http.asgi import Headers
-from trunkline.wire import anthropic_messages, openai_chat
+from trunkline.wire import anthropic_messages, openai_errors
 
 
 class Shape(NamedTuple):
@@ -76,13 +76,13 @@ def problem(error: TrunklineError, *, anthropic: bool, request_id: str) -> Probl
         headers.append((b"request-id", request_id.encode("latin-1")))
         body = anthropic_messages.error_body(shape.anthropic_type, error.message, request_id)
     else:
-        body = openai_chat.error_body(shape.openai_type, error.message, error.param, error.code)
+        body = openai_errors.error_body(shape.openai_type, error.message, error.param, error.code)
     return Problem(status, headers, body)
 
 
 def error_event(error: TrunklineError) -> bytes:
     """The same, for a chat stream that has begun: the last event of it."""
-    return openai_chat.error_event(shape_of(error).openai_type, error.message, error.param, error.code)
+    return openai_errors.error_event(shape_of(error).openai_type, error.message, error.param, error.code)
 
 
 def retry_headers(error: TrunklineError) -> Headers:

@@ -23,9 +23,10 @@ from trunkline.providers.credentials import Upstream
 from trunkline.providers.transport import Headers, Timers, Transport, UpstreamResponse
 from trunkline.routing import attempts
 from trunkline.routing.table import Route, RouteTable
-from trunkline.wire import openai_chat
-from trunkline.wire.openai_chat import ChatRequest, Usage
+from trunkline.wire import openai_chat, openai_chat_answer
+from trunkline.wire.openai_chat import ChatRequest
 from trunkline.wire.openai_chat_stream import ChatStream
+from trunkline.wire.usage import Usage
 
 WHOLE_ANSWER_LIMIT_BYTES = 32 * 1024 * 1024
 REFUSAL_LIMIT_BYTES = 64 * 1024
@@ -248,12 +249,12 @@ class Pipeline:
 
     async def _whole(self, sending: _Sending, deployment: Deployment, response: UpstreamResponse) -> bytes:
         body = await response.read(WHOLE_ANSWER_LIMIT_BYTES)
-        answer = openai_chat.read_answer(body)
+        answer = openai_chat_answer.read_answer(body)
         if answer.error is not None:
             raise faults.from_facts(deployment.provider_id, answer.error.status or 502, answer.error)
         sending.call.usage = answer.usage
         if sending.settings.compat.restamp_model:
-            return openai_chat.with_model(body, sending.request.model)
+            return openai_chat_answer.with_model(body, sending.request.model)
         return body
 
     async def _relay(

@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from trunkline import clock, errors
 from trunkline.errors import UpstreamError
 from trunkline.providers.transport import Headers
-from trunkline.wire.openai_chat import ErrorFacts, read_error
+from trunkline.wire.provider_errors import ErrorFacts, read_error
 
 MESSAGE_LIMIT = 1024
 QUOTA_CODES = frozenset(("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance"))

@@ -24,7 +24,9 @@ from msgspec import Meta, Raw
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed
 from trunkline.wire import codec, sse
 from trunkline.wire.codec import Fields, encode
-from trunkline.wire.openai_chat import ErrorFacts, Usage, error_in, read_error, read_usage
+from trunkline.wire.openai_chat_answer import read_usage
+from trunkline.wire.provider_errors import ErrorFacts, error_in, read_error
+from trunkline.wire.usage import Usage
 
 DONE = b"[DONE]"
 MAX_CARRIED_BYTES = 1024 * 1024
