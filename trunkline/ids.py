@@ -31,6 +31,12 @@ def new_account_id() -> AccountId:
     return AccountId("acct_" + random_base62(16))
 
 
+def new_stored_id(prefix: str) -> str:
+    """The id of something that is kept for a caller, such as `resp_…`: 192 bits in hexadecimal digits, as OpenAI's own
+    ids look. Takes 0.5 us."""
+    return f"{prefix}_{secrets.token_hex(24)}"
+
+
 class CallIds:
     """Ids of calls: a random prefix per process and a counter. Unique without a system call each (0.2 us)."""
 
