@@ -16,6 +16,7 @@ from msgspec import Meta, Raw
 from trunkline.errors import InvalidRequest
 from trunkline.wire import codec
 from trunkline.wire.codec import Fields, encode
+from trunkline.wire.inbound import Inbound
 
 T = TypeVar("T")
 
@@ -74,16 +75,12 @@ _read_switch = _reader(bool | None)
 _TRUE = Raw(b"true")
 
 
-class ChatRequest(msgspec.Struct, kw_only=True):
-    """`fields` is the whole top level in the caller's order, each value as he wrote it. `max_tokens` is the larger of
-    his two maximum fields, None when he gave none. `stream_options` are his, None when absent or null."""
+class ChatRequest(Inbound, kw_only=True):
+    """`max_tokens` is the larger of the caller's two maximum fields. `stream_options` are his, None when absent or
+    null."""
 
-    fields: Fields
-    model: str
-    stream: bool = False
     include_usage: bool = False
     n: int = 1
-    max_tokens: int | None = None
     stream_options: Fields | None = None
 
     def stream_options_with_usage(self) -> Raw:

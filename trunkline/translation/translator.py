@@ -1,0 +1,33 @@
+"""What every protocol's room offers, under the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from trunkline.translation.exchange import Answer, Request
+from trunkline.translation.losses import Loss, Losses
+from trunkline.translation.streams import MakeError, StreamReader, StreamWriter
+from trunkline.translation.target import Target
+from trunkline.wire.inbound import Inbound
+
+
+class Translator(msgspec.Struct, frozen=True, kw_only=True):
+    """One protocol, both ways. `losses` is the table of what a request or an answer loses on its way into it.
+
+    read_request    the caller's request; raises InvalidRequest naming the field. Unknown fields go into `extras`
+    write_request   the body for a provider; what it cannot say is told to the Losses
+    read_answer     a provider's whole answer (status 200); raises UpstreamFailed when it is none
+    write_answer    the body for the caller who asked this Request
+    reader, writer  the same for streams
+    """
+
+    protocol: str
+    read_request: Callable[[Inbound], Request]
+    write_request: Callable[[Request, Target, Losses], bytes]
+    read_answer: Callable[[bytes, Target], Answer]
+    write_answer: Callable[[Answer, Request], bytes]
+    reader: Callable[[Target, MakeError], StreamReader]
+    writer: Callable[[Request], StreamWriter]
+    losses: Sequence[Loss]
