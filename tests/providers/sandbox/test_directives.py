@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trunkline.errors import InvalidRequest
-from trunkline.providers.sandbox.directives import LONGEST_MS, NONE, RANGES, Directives, read
+from trunkline.providers.sandbox.directives import FLAGS, LONGEST_MS, NONE, RANGES, Directives, read
 
 ALL = "status=503 retry_after=2 times=3 stall_after=5 stall_ms=9 cut_after=6 garble_after=7 no_usage no_done"
+REFUSING = "error_after=4 cached=5 refuse"
 
 
 def read_one(text: str, model: str = "faulty") -> tuple[str, Directives]:
@@ -28,6 +29,7 @@ def read_one(text: str, model: str = "faulty") -> tuple[str, Directives]:
         ("[[tokens=4]][[seed=0]]", "", Directives(tokens=4, seed=0)),
         ("[[tokens=4]] a [[tokens=5]]", "a", Directives(tokens=5)),
         ("[[  no_done\n no_usage ]]", "", Directives(no_done=True, no_usage=True)),
+        (f"[[{REFUSING}]] x", "x", Directives(error_after=4, cached=5, refuse=True)),
         ("[[stall_ms=5]] x", "x", Directives(stall_ms=5, stall_after=0)),
         ("[[stall_after=5]] x", "x", Directives(stall_after=5, stall_ms=LONGEST_MS)),
         (
@@ -79,6 +81,9 @@ def test_blocks_of_all_parts_count_and_other_parts_are_left_alone() -> None:
         ("echo", "tokenz=3", "tokenz"),
         ("echo", "status=500", "status"),
         ("echo", "no_done", "no_done"),
+        ("echo", "redacted refuse", "redacted"),
+        ("story", "error_after=1", "error_after"),
+        ("echo", "refuse=1", "refuse"),
         ("json", "tokens=5", "tokens"),
         ("story", "calls=2", "calls"),
         ("echo", "tokens=3 Seed=4", "Seed"),
@@ -117,6 +122,12 @@ def test_every_model_takes_its_ranges_ends(model: str) -> None:
         for value in ends:
             _, told = read_one(f"[[{name}={value}{more}]]", model)
             assert getattr(told, name) == value
+
+
+@pytest.mark.parametrize("model", list(RANGES))
+def test_every_model_takes_its_flags(model: str) -> None:
+    for name in FLAGS[model]:
+        assert getattr(read_one(f"[[{name}]]", model)[1], name) is True
 
 
 @given(st.text(st.sampled_from("[]=ab1 _\n-"), max_size=40))

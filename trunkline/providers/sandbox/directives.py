@@ -31,13 +31,22 @@ class Directives(msgspec.Struct, frozen=True, kw_only=True):
     stall_ms: int | None = None
     cut_after: int | None = None
     garble_after: int | None = None
+    error_after: int | None = None
+    cached: int = 0
     no_usage: bool = False
     no_done: bool = False
+    refuse: bool = False
+    redacted: bool = False
 
 
 NONE = Directives()
 
-_PACE = {"first_ms": (0, LONGEST_MS), "delay_ms": (0, LONGEST_MS), "seed": (0, 2**63 - 1)}
+_PACE = {
+    "first_ms": (0, LONGEST_MS),
+    "delay_ms": (0, LONGEST_MS),
+    "seed": (0, 2**63 - 1),
+    "cached": (0, MOST_TOKENS),
+}
 _TEXT = {"tokens": (1, MOST_TOKENS), **_PACE}
 _FAULTS = {
     "status": (300, 599),
@@ -47,8 +56,8 @@ _FAULTS = {
     "stall_ms": (0, LONGEST_MS),
     "cut_after": (0, MOST_TOKENS),
     "garble_after": (0, MOST_TOKENS),
+    "error_after": (0, MOST_TOKENS),
 }
-_FLAGS = frozenset({"no_usage", "no_done"})
 
 RANGES: dict[str, dict[str, tuple[int, int]]] = {
     "echo": _TEXT,
@@ -61,9 +70,21 @@ RANGES: dict[str, dict[str, tuple[int, int]]] = {
 }
 """By model, the names it obeys and the least and greatest value of each."""
 
+FLAGS: dict[str, tuple[str, ...]] = {
+    "echo": ("refuse",),
+    "story": ("refuse",),
+    "think": ("redacted", "refuse"),
+    "vision": ("refuse",),
+    "json": ("refuse",),
+    "tools": ("redacted", "refuse"),
+    "faulty": ("no_done", "no_usage", "refuse"),
+}
+"""By model, the names it obeys that take no value."""
+
 _BLOCK = re.compile(r"\[\[([^\[\]]*)\]\][ \t]?")
 _PAIR = re.compile(r"[A-Za-z_]\w{0,40}=\S*", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
+_ALL_FLAGS = frozenset(flag for flags in FLAGS.values() for flag in flags)
 _NEEDS = {"retry_after": "status", "times": "status"}
 
 
@@ -86,7 +107,7 @@ def read(texts: list[str], model: str, param: str) -> tuple[list[str], Directive
 
 
 def _is_block(block: str) -> bool:
-    return any(word in _FLAGS or _PAIR.fullmatch(word) for word in block.split())
+    return any(word in _ALL_FLAGS or _PAIR.fullmatch(word) for word in block.split())
 
 
 def _remove(found: re.Match[str]) -> str:
@@ -95,12 +116,12 @@ def _remove(found: re.Match[str]) -> str:
 
 def _read_word(word: str, model: str, param: str) -> tuple[str, int | bool]:
     name, equals, value = word.partition("=")
-    if name in _FLAGS and model == "faulty":
+    if name in FLAGS[model]:
         if equals:
             raise _bad(f"directive {name!r} takes no value", param)
         return name, True
     if name not in RANGES[model]:
-        known = [*RANGES[model], *(sorted(_FLAGS) if model == "faulty" else [])]
+        known = [*RANGES[model], *FLAGS[model]]
         raise _bad(f"directive {name[:60]!r} is not one of sandbox/{model}: {', '.join(known)}", param)
     low, high = RANGES[model][name]
     if not _NUMBER.fullmatch(value):
