@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from trunkline.errors import ClientGone, StreamCut, Unavailable, UpstreamError, UpstreamFailed, UpstreamTimeout
+from trunkline.errors import (
+    ClientGone,
+    Defect,
+    InvalidRequest,
+    StreamCut,
+    Unavailable,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
 from trunkline.providers import pool
 from trunkline.providers.dialing import tls_context
 from trunkline.providers.pool import HttpTransport
@@ -215,6 +224,168 @@ async def test_every_exit_gives_its_place_back(way: Way) -> None:
     for _ in range(2):
         results = await asyncio.gather(*(way.transport.send(failing) for _ in range(4)), return_exceptions=True)
         assert [type(result) for result in results] == [UpstreamTimeout] * 4
+
+
+class Pieces:
+    """A streamed body that tells what became of it. After its pieces it waits, raises, or ends."""
+
+    def __init__(self, *pieces: bytes, then: Exception | asyncio.Event | None = None) -> None:
+        self.asked = 0
+        self.closed = 0
+        self._pieces = list(pieces)
+        self._then = then
+
+    def __aiter__(self) -> Pieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self.asked += 1
+        if self._pieces:
+            return self._pieces.pop(0)
+        if isinstance(self._then, Exception):
+            raise self._then
+        if self._then is not None:
+            await self._then.wait()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+async def read_body(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Head and body of one request, chunked or of known length."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    if b"transfer-encoding: chunked" not in head:
+        length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        return head, await reader.readexactly(length)
+    body = b""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += await reader.readexactly(size)
+        assert await reader.readexactly(2) == b"\r\n"
+    assert await reader.readexactly(2) == b"\r\n"
+    return head, body
+
+
+@pytest.mark.parametrize("length", [None, 700_010])
+async def test_a_streamed_body_arrives_whole_and_in_order(way: Way, length: int | None) -> None:
+    pieces = [b"0123456789", b"", b"a" * 300_000, b"b" * 400_000]
+    got: list[tuple[bytes, bytes]] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            got.append(await read_body(reader))
+            writer.write(OK)
+
+    for place in range(2):
+        body = Pieces(*pieces)
+        request = await way.request(script, body=b"", stream_body=body, stream_length=length)
+        assert await (await way.transport.send(request)).read(100) == b"ok"
+        head, whole = got[place]
+        assert whole == b"".join(pieces)
+        assert (b"content-length: 700010\r\n" in head, b"chunked" in head) == (length is not None, length is None)
+        assert body.closed
+
+
+async def test_a_streamed_body_is_asked_for_no_faster_than_it_is_taken(way: Way) -> None:
+    given_up = asyncio.Event()
+
+    async def deaf(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        cast("asyncio.Transport", writer.transport).pause_reading()
+        await given_up.wait()
+
+    # 130 MB: more than the buffers of all sockets hold, the tunnel's 32 MB among them.
+    body = Pieces(*[b"p" * 65_536] * 2000)
+    call = asyncio.create_task(way.transport.send(await way.request(deaf, body=b"", stream_body=body)))
+    before = -1
+    async with asyncio.timeout(10):
+        while body.asked != before:
+            before = body.asked
+            await asyncio.sleep(0.1)
+    assert 1 < body.asked < 1500
+    call.cancel()
+    await asyncio.wait((call,))
+    given_up.set()
+
+
+@pytest.mark.parametrize("error", [ClientGone("gone"), InvalidRequest("no form"), ZeroDivisionError("ours")])
+async def test_what_a_streamed_body_raises_is_what_send_raises(way: Way, error: Exception) -> None:
+    body = Pieces(b"a" * 1000, then=error)
+    request = await way.request(way.loopback.silent(), body=b"", stream_body=body)
+    with pytest.raises(type(error)) as caught:
+        await way.transport.send(request)
+    assert caught.value is error
+    assert body.closed
+    async with asyncio.timeout(1):
+        await way.loopback.gone()
+
+
+@pytest.mark.parametrize("length", [999, 1001])
+async def test_a_streamed_body_of_another_length_than_was_said(way: Way, length: int) -> None:
+    body = Pieces(b"a" * 1000)
+    request = await way.request(way.loopback.silent(), body=b"", stream_body=body, stream_length=length)
+    with pytest.raises((Defect, UpstreamFailed)):
+        await way.transport.send(request)
+    async with asyncio.timeout(1):
+        await way.loopback.gone()
+
+
+async def test_an_answer_before_the_end_of_a_streamed_body_is_the_answer(way: Way) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+        await reader.read()
+
+    body = Pieces(b"a" * 1000, then=asyncio.Event())
+    request = await way.request(refuse, body=b"", stream_body=body, streaming=True)
+    async with asyncio.timeout(5):
+        response = await way.transport.send(request)
+        assert body.closed
+        assert (response.status, await response.read(100)) == (413, b"big")
+        # The connection is not kept: what is missing of the request would be taken from the next one.
+        await way.loopback.gone()
+
+
+async def test_cancelling_an_upload_ends_it_and_its_connection(way: Way) -> None:
+    body = Pieces(b"a" * 1000, then=asyncio.Event())
+    request = await way.request(way.loopback.silent(), body=b"", stream_body=body)
+    call = asyncio.create_task(way.transport.send(request))
+    async with asyncio.timeout(5):
+        while body.asked < 2:
+            await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    async with asyncio.timeout(1):
+        await way.loopback.gone()
+        while not body.closed:
+            await asyncio.sleep(0)
+
+
+async def test_a_provider_that_takes_nothing_is_given_up(way: Way) -> None:
+    async def deaf(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        cast("asyncio.Transport", writer.transport).pause_reading()
+        await given_up.wait()
+
+    given_up = asyncio.Event()
+
+    body = Pieces(*[b"p" * 65_536] * 1000)
+    request = await way.request(deaf, body=b"", stream_body=body, timers=SOON)
+    with pytest.raises(UpstreamTimeout, match="took nothing of the request for idle_s"):
+        await way.transport.send(request)
+    assert body.closed
+    given_up.set()
+
+
+async def test_the_answer_is_due_when_the_body_has_left(way: Way) -> None:
+    turn = asyncio.Event()
+    body = Pieces(b"a" * 1000, then=turn)
+    request = await way.request(way.loopback.silent(), body=b"", stream_body=body, timers=SOON, streaming=True)
+    call = asyncio.create_task(way.transport.send(request))
+    # A caller who sends slowly is not the provider's fault.
+    assert await asyncio.wait((call,), timeout=3 * SOON.first_byte_s) == (set(), {call})
+    turn.set()
+    with pytest.raises(UpstreamTimeout, match="first_byte_s"):
+        await call
 
 
 HTTPS = Origin("https", "api.openai.com", 443)

@@ -7,13 +7,13 @@ kept as numbers that the pool's sweep compares (`Connection.due`, `Connection.ch
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol, cast
 
 import httptools
 
 from trunkline.cork import Cork, corked
-from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed, UpstreamTimeout
+from trunkline.errors import Defect, StreamCut, UpstreamError, UpstreamFailed, UpstreamTimeout
 from trunkline.providers.transport import Headers, Timers, UpstreamRequest
 
 NEVER = float("inf")
@@ -142,13 +142,14 @@ class HttpResponse:
 
 class Connection(asyncio.Protocol):
     """`due` is a time before which no timer can run out; `heard` the time of the last byte, 0 before the first one of
-    this answer. `reused` says that it has served a call before.
+    this answer. `reused` says that it has served a call before. `stalled` is 0 unless a streamed body is on its way:
+    then the time since which the provider has taken nothing of it, NEVER while it takes what there is.
     """
 
     __slots__ = (
-        "_cork", "_dry_bytes", "_feed", "_head_bytes", "_headers", "_keep", "_no_body", "_now", "_owner", "_parser",
-        "_parts", "_refusal", "_response", "_sent", "_state", "_write_paused", "closed", "due", "heard", "loop",
-        "paused", "reused", "transport",
+        "_cork", "_drained", "_dry_bytes", "_feed", "_head_bytes", "_headers", "_keep", "_no_body", "_now", "_owner",
+        "_parser", "_parts", "_refusal", "_response", "_sent", "_state", "_write_paused", "closed", "due", "heard",
+        "loop", "paused", "reused", "stalled", "transport",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop, cork: Cork | None = None) -> None:
@@ -168,6 +169,8 @@ class Connection(asyncio.Protocol):
         self._dry_bytes = 0
         self._keep = self._sent = True
         self._no_body = self._write_paused = False
+        self._drained: asyncio.Future[None] | None = None
+        self.stalled = 0.0
         self.closed = self.paused = self.reused = False
         self.heard = 0.0
         self.due = NEVER
@@ -220,6 +223,51 @@ class Connection(asyncio.Protocol):
                 # A fast socket never says stop; the other calls have their turn all the same.
                 await asyncio.sleep(0)
 
+    async def upload_stream(self, response: HttpResponse, request: UpstreamRequest) -> None:
+        """A body that is not whole yet, each piece when the one before has left, in a task of its own: the answer may
+        come while the next piece is still awaited. Raises nothing: what goes wrong ends the answer with its error."""
+        pieces = request.stream_body
+        assert pieces is not None
+        self._sent = False
+        self.stalled = NEVER
+        try:
+            sent = await self._send_pieces(response, pieces, chunked=request.stream_length is None)
+            if request.stream_length not in (None, sent):
+                raise Defect(f"A request body of {request.stream_length} bytes had {sent}.")
+        except Exception as error:  # Whatever it is, `send` raises it, but for an answer that was there before.
+            if not response.status:
+                response.cancel(error)
+        else:
+            if response.connection is self and not response.status:
+                if request.stream_length is None:
+                    self.transport.write(b"0\r\n\r\n")
+                self._sent = True
+                # Only now is the answer due.
+                self.due = response.started = self._now()
+        finally:
+            self.stalled = 0.0
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _send_pieces(self, response: HttpResponse, pieces: AsyncIterator[bytes], *, chunked: bool) -> int:
+        sent = 0
+        async for piece in pieces:
+            if response.connection is not self or response.status:
+                break
+            if not piece:
+                continue
+            sent += len(piece)
+            self.transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n") if chunked else (piece,))
+            # A fast socket never says stop; the other calls have their turn all the same.
+            await asyncio.sleep(0)
+            if self._write_paused:
+                self.stalled = self._now()
+                self._drained = self.loop.create_future()
+                await self._drained
+                self.stalled = NEVER
+        return sent
+
     def resume(self) -> None:
         """Reads on after the reader has caught up. The silence it caused does not count against the provider."""
         self.paused = False
@@ -254,6 +302,12 @@ class Connection(asyncio.Protocol):
             self.due = NEVER
             return
         timers = response.timers
+        if self.stalled:
+            if now >= self.stalled + timers.idle_s:
+                self._time_out(f"took nothing of the request for idle_s = {timers.idle_s:g} s")
+            else:
+                self.due = min(now, self.stalled) + timers.idle_s
+            return
         last = response.started + timers.total_s
         # The earliest moment at which a silence that begins now could end the call.
         silent_until = now + timers.idle_s
@@ -317,7 +371,11 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        if self._response is not None and not self._sent:
+        if self._drained is not None:
+            if not self._drained.done():
+                self._drained.set_result(None)
+            self._drained = None
+        elif self._response is not None and not self._sent:
             self._response.wake()
 
     # httptools' side

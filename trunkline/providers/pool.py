@@ -81,9 +81,11 @@ class OriginPool:
             self._head_headers = list(request.headers)
             self._head_target = request.target
             self._head_method = request.method
-        if request.body or request.method == b"POST":
+        if request.body or (request.method == b"POST" and request.stream_body is None):
             return b"%bcontent-length: %d\r\n\r\n" % (self._head, len(request.body))
-        return self._head + b"\r\n"
+        if request.stream_length is not None:
+            return b"%bcontent-length: %d\r\n\r\n" % (self._head, request.stream_length)
+        return self._head + (b"\r\n" if request.stream_body is None else b"transfer-encoding: chunked\r\n\r\n")
 
     def take(self) -> Connection | None:
         idle = self.idle
@@ -260,6 +262,8 @@ class HttpTransport(Transport):
             return await self._through_proxy(request)
         pool = self._pools.get(request.origin) or self._add_pool(request.origin)
         head = pool.head(request)  # before anything is taken: it may refuse the request
+        if request.stream_body is not None:
+            return await _send_streamed(pool, request, head)
         connection = pool.take() or await pool.acquire(request.timers)
         reused = connection.reused
         response = connection.start(request, head)
@@ -335,6 +339,22 @@ async def _answered(response: HttpResponse) -> None:
         except asyncio.CancelledError:
             response.close()
             raise
+
+
+async def _send_streamed(pool: OriginPool, request: UpstreamRequest, head: bytes) -> HttpResponse:
+    """Its body can be had only once, so it goes over a connection that cannot have been closed as idle."""
+    connection = await pool.open_fresh(request.timers)
+    response = connection.start(request, head)
+    upload = connection.loop.create_task(connection.upload_stream(response, request))
+    try:
+        await _answered(response)
+    finally:
+        if not upload.done():
+            upload.cancel()
+            await asyncio.wait((upload,))
+    if response.error is None or response.status:
+        return response
+    raise response.error
 
 
 async def _upload(connection: Connection, response: HttpResponse, body: bytes) -> None:

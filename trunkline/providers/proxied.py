@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import aiohttp
 from yarl import URL
 
-from trunkline.errors import StreamCut, Unavailable, UpstreamError, UpstreamFailed, UpstreamTimeout
+from trunkline.errors import Defect, StreamCut, Unavailable, UpstreamError, UpstreamFailed, UpstreamTimeout
 from trunkline.providers.connection import HEAD_LIMIT_BYTES, UNREAD_LIMIT_BYTES, WRITE_PIECE_BYTES
 from trunkline.providers.dialing import refusal_sentence
 from trunkline.providers.transport import (
@@ -47,6 +47,75 @@ class _Departure:
     def left(self) -> None:
         self.at = asyncio.get_running_loop().time()
         self._timer.reschedule(self.at + self._within_s)
+
+    def wait_for_provider(self, within_s: float | None) -> None:
+        """While a streamed body leaves: so long may the provider take nothing; None: it is not the provider's turn."""
+        now = asyncio.get_running_loop().time()
+        self._timer.reschedule(None if within_s is None else now + within_s)
+
+
+class _StreamedBody:
+    """A request's streamed body on its way through aiohttp, which tells neither when a piece has left nor, as itself,
+    what the iterator raised, and which goes on asking for pieces after the answer has come."""
+
+    def __init__(self, source: AsyncIterator[bytes], request: UpstreamRequest, departure: _Departure) -> None:
+        self.error: Exception | None = None
+        self.left = False
+        self._source = source
+        self._length = request.stream_length
+        self._idle_s = request.timers.idle_s
+        self._departure = departure
+        self._step: asyncio.Future[bytes | None] | None = None
+        self._stopped = False
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        sent = 0
+        try:
+            while (piece := await self._next()) is not None:
+                sent += len(piece)
+                for start in range(0, len(piece), WRITE_PIECE_BYTES):
+                    self._departure.wait_for_provider(self._idle_s)
+                    yield piece[start : start + WRITE_PIECE_BYTES]
+            if self._length not in (None, sent):
+                raise Defect(f"A request body of {self._length} bytes had {sent}.")
+        except Exception as error:
+            self.error = error
+            raise
+        finally:
+            await self._close()
+        self.left = True
+        self._departure.left()
+
+    async def stop(self) -> None:
+        """The answer is here, or none will be. What is missing of the body is not asked for, nor is its end pretended:
+        the connection goes with the answer."""
+        if not self.left:
+            self._stopped = True
+            if self._step is not None and not self._step.done():
+                self._step.cancel()
+                await asyncio.wait((self._step,))
+            await self._close()
+
+    async def _next(self) -> bytes | None:
+        if not self._stopped:
+            self._departure.wait_for_provider(None)
+            self._step = asyncio.ensure_future(_step(self._source))
+            try:
+                return await self._step
+            except asyncio.CancelledError:
+                if not self._stopped:
+                    raise
+        await asyncio.get_running_loop().create_future()  # until aiohttp gives up the connection
+        return None
+
+    async def _close(self) -> None:
+        close = getattr(self._source, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _step(source: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(source, None)
 
 
 class ProxiedTransport(Transport):
@@ -102,12 +171,14 @@ class ProxiedTransport(Transport):
         first = request.streaming and timers.first_byte_s < timers.total_s
         timer = asyncio.timeout(None)
         departure = _Departure(timer, timers.first_byte_s if first else timers.total_s)
+        body = request.stream_body
+        streamed = _StreamedBody(body, request, departure) if body is not None else None
         try:
             async with timer:
                 answer = await self._session.request(
                     request.method.decode(),
                     _url(request),
-                    data=_pieces(request.body) if len(request.body) > WRITE_PIECE_BYTES else request.body or None,
+                    data=_body(request, streamed),
                     headers=_headers(request),
                     proxy=self._proxy,
                     allow_redirects=False,
@@ -119,13 +190,20 @@ class ProxiedTransport(Transport):
             raise UpstreamTimeout(f"No connection to {place} within connect_s = {timers.connect_s:g} s.") from error
         except TimeoutError as error:
             what = (
-                f"sent no byte within first_byte_s = {timers.first_byte_s:g} s"
+                f"took nothing of the request for idle_s = {timers.idle_s:g} s"
+                if streamed is not None and not streamed.left
+                else f"sent no byte within first_byte_s = {timers.first_byte_s:g} s"
                 if first
                 else f"did not finish its answer within total_s = {timers.total_s:g} s"
             )
             raise UpstreamTimeout(f"{label} {what}.") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            if streamed is not None and streamed.error is not None:
+                raise streamed.error from None
             raise UpstreamFailed(_sentence(request.origin, error)) from error
+        finally:
+            if streamed is not None:
+                await streamed.stop()
         response = ProxiedResponse(answer, request, departure.at, places)
         try:
             _check_head(label, response.headers)
@@ -226,7 +304,15 @@ def _headers(request: UpstreamRequest) -> list[tuple[str, str]]:
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers]
     if len(request.body) > WRITE_PIECE_BYTES:
         headers.append(("content-length", str(len(request.body))))  # or pieces would go out chunked
+    elif request.stream_length is not None:
+        headers.append(("content-length", str(request.stream_length)))
     return headers
+
+
+def _body(request: UpstreamRequest, streamed: _StreamedBody | None) -> AsyncIterator[bytes] | bytes | None:
+    if streamed is not None:
+        return streamed.pieces()
+    return _pieces(request.body) if len(request.body) > WRITE_PIECE_BYTES else request.body or None
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import AsyncIterator
 from typing import Annotated, Protocol
 
 import msgspec
@@ -91,6 +92,12 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
 
     `streaming` says that the answer is read piece by piece: the first-byte timer runs, and every piece is handed over
     as it arrives. A whole answer may be held back until it is complete. `proxy` allows the way through HTTPS_PROXY.
+
+    `stream_body` takes the place of `body` where that is too large to be held: its pieces are asked for one at a time,
+    as fast as the provider takes them, and sent chunked unless `stream_length` says how many bytes they are together.
+    Such a request is sent once, over a connection that nobody has used. The timers of the answer begin when its last
+    byte has left; until then idle_s bounds the time in which the provider takes nothing. An answer that comes before
+    is the answer, and the rest is not asked for. What the iterator raises, `send` raises. Once asked, it is closed.
     """
 
     origin: Origin
@@ -98,6 +105,8 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     target: bytes
     headers: Headers
     body: bytes = b""
+    stream_body: AsyncIterator[bytes] | None = None
+    stream_length: int | None = None
     timers: Timers
     streaming: bool = False
     proxy: bool = False
