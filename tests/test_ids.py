@@ -39,3 +39,9 @@ def test_call_ids_never_repeat_across_processes() -> None:
 def test_account_ids_are_recognised_by_their_prefix() -> None:
     assert ids.new_account_id().startswith("acct_")
     assert ids.new_account_id() != ids.new_account_id()
+
+
+def test_stored_ids_look_as_those_of_openai_do() -> None:
+    made = {ids.new_stored_id("resp") for _ in range(100)}
+    assert len(made) == 100
+    assert all(len(one) == 53 and one.startswith("resp_") and int(one[5:], 16) >= 0 for one in made)

@@ -28,6 +28,7 @@ from trunkline.http.server import ServerOptions
 from trunkline.observe import LogOptions
 from trunkline.pipeline.call import CompatOptions
 from trunkline.policy.keys import KeysOptions
+from trunkline.ports.responses import ResponsesOptions
 from trunkline.providers.credentials import ProviderOptions
 from trunkline.providers.discovery import DiscoveryOptions
 from trunkline.providers.transport import ProxySettings, Timers, TransportOptions
@@ -46,6 +47,7 @@ SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "discovery": DiscoveryOptions,
     "log": LogOptions,
     "compat": CompatOptions,
+    "responses": ResponsesOptions,
 }
 TABLES: Final[Mapping[str, type[msgspec.Struct]]] = {
     "providers": ProviderOptions,
@@ -100,6 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     discovery: DiscoveryOptions = DiscoveryOptions()
     log: LogOptions = LogOptions()
     compat: CompatOptions = CompatOptions()
+    responses: ResponsesOptions = ResponsesOptions()
     proxy: ProxySettings | None = None
     overrides: Mapping[str, object] = NOTHING
 

@@ -9,6 +9,8 @@ from trunkline import clock
 from trunkline.policy.keys import KeyShape
 from trunkline.storage.database import Database, DatabaseOptions, open_database
 from trunkline.storage.keys import SqlKeys, SqlKeyStore
+from trunkline.storage.sealing import Sealer
+from trunkline.storage.threads import StoreThreads
 from trunkline.storage.upgrade import migrate
 
 PEPPER = b"a pepper for tests, long enough"
@@ -42,6 +44,18 @@ def keys(database: Database) -> SqlKeys:
 @pytest.fixture
 def serving(database: Database) -> SqlKeyStore:
     return SqlKeyStore(database)
+
+
+@pytest.fixture
+def threads(database: Database) -> Iterator[StoreThreads]:
+    opened = StoreThreads(database)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sealer() -> Sealer:
+    return Sealer(PEPPER)
 
 
 class HeldClock:

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import ForeignKeyConstraint, Table
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from trunkline.storage.schema import metadata
 
 # About the installation as a whole. Alembic's own table is no table of ours.
 WITHOUT_ACCOUNT = {"version"}
 TENANT_TABLES = [table for name, table in metadata.tables.items() if name not in WITHOUT_ACCOUNT]
+POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("table", TENANT_TABLES, ids=lambda table: table.name)
@@ -26,6 +29,13 @@ def test_every_reference_keeps_to_its_account(table: Table) -> None:
 
 def test_the_exceptions_are_there() -> None:
     assert set(metadata.tables) >= WITHOUT_ACCOUNT | {"accounts", "keys", "key_secrets", "admin_links"}
+
+
+@pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)
+def test_every_table_can_be_made_on_postgresql(table: Table) -> None:
+    assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=POSTGRESQL))
+    for index in table.indexes:
+        assert "CREATE INDEX" in str(CreateIndex(index).compile(dialect=POSTGRESQL))
 
 
 def test_no_column_holds_a_secret() -> None:

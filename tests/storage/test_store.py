@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from trunkline.errors import SettingsInvalid
+from tests.storage.stores import ROOT, response
+from trunkline.errors import SettingsInvalid, StoreUnavailable
 from trunkline.policy.keys import KeysOptions
 from trunkline.storage.database import DatabaseOptions
 from trunkline.storage.keys import Grant
@@ -41,3 +42,27 @@ def test_a_lost_pepper_is_an_error_and_not_a_house_without_keys(tmp_path: Path) 
         Store(DatabaseOptions(), KeysOptions(), tmp_path)
     with pytest.raises(SettingsInvalid, match="fewer than 16 bytes"):
         Store(DatabaseOptions(), KeysOptions(pepper="short"), tmp_path)
+
+
+async def test_a_sweep_leaves_nothing_that_has_expired(tmp_path: Path) -> None:
+    store = Store(DatabaseOptions(), KeysOptions(), tmp_path)
+    for number in range(3):
+        await store.responses.put(response(id=f"resp_{number}", expires_at=1.0))
+    await store.sidecar.put(ROOT, {"call_1": b"state", "call_2": b"state"}, 1.0)
+    await store.responses.put(response(id="resp_young", expires_at=1e12))
+    assert await store.sweep() == 5
+    assert await store.sweep() == 0
+    assert await store.responses.get(ROOT, "resp_young") is not None
+    store.close()
+    with pytest.raises(StoreUnavailable):
+        await store.sweep()
+
+
+async def test_state_is_read_by_whoever_has_the_pepper(tmp_path: Path) -> None:
+    first = Store(DatabaseOptions(), KeysOptions(), tmp_path)
+    made = response(id="resp_1", expires_at=1e12)
+    await first.responses.put(made)
+    first.close()
+    second = Store(DatabaseOptions(), KeysOptions(), tmp_path)
+    assert await second.responses.get(ROOT, "resp_1") == made
+    second.close()

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -15,7 +16,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import select
 
 from trunkline.errors import SettingsInvalid, StoreUnavailable
+from trunkline.policy.keys import KeyShape
 from trunkline.storage.database import Database, DatabaseOptions, open_database
+from trunkline.storage.keys import Grant, SqlKeys, SqlKeyStore
 from trunkline.storage.schema import accounts, metadata, version
 from trunkline.storage.upgrade import HEAD, MIGRATIONS, migrate, stored_revision
 
@@ -99,6 +102,24 @@ def test_head_is_the_newest_revision() -> None:
     assert {script.revision for script in scripts.walk_revisions()} >= {"0001"}
 
 
+def test_a_database_of_the_release_before_keeps_what_it_has(tmp_path: Path) -> None:
+    database = open_database(DatabaseOptions(), tmp_path)
+    database.create_file()
+    settings = Config()
+    settings.set_main_option("script_location", str(MIGRATIONS))
+    with database.writing() as connection:
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0001")
+    assert revision(database) == "0001"
+    issued = SqlKeys(database, b"a pepper for tests, long enough", KeyShape("sk-tl")).create(Grant(name="old"))
+    with database.writing() as connection:
+        connection.execute(version.update().values(number=1))
+    migrate(database)
+    assert_current(database)
+    assert [record.key_id for record in SqlKeyStore(database).live_keys()] == [issued.id]
+    database.close()
+
+
 def test_a_current_database_does_not_need_alembic(database: Database) -> None:
     """It costs every start 60 ms and 11 MB."""
     database.close()
@@ -165,6 +186,7 @@ def test_two_processes_that_start_at_once(tmp_path: Path) -> None:
         "INSERT INTO accounts",
         "CREATE TABLE key_secrets",
         "INSERT INTO version",
+        "CREATE TABLE conversation_items",
         "INSERT INTO alembic_version",
     ],
 )

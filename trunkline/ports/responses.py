@@ -97,7 +97,7 @@ class ResponseStore(Protocol):
     answer. Expired responses are unknown."""
 
     async def put(self, response: StoredResponse) -> bool:
-        """Keep it, or replace what is kept under its id; those it goes on from are kept at least about as long.
+        """Keep it, or replace what is kept under its id; those it goes on from stay as long, to within a day.
 
         False, and nothing is written, for a background response that has ended here (status not in RUNNING) but was
         cancelled or deleted meanwhile.

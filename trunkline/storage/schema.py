@@ -13,6 +13,7 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     ForeignKeyConstraint,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
 )
 
 metadata = MetaData(
@@ -87,6 +89,83 @@ admin_links = Table(
     Column("used_at", Float(53), nullable=True),
     PrimaryKeyConstraint("account_id", "digest"),
     UniqueConstraint("digest"),
+)
+
+# `content` is sealed wherever it stands. `touched_at` is the last sign of life of one that runs without its caller.
+# `position`: where its conversation stood before its own items. What it goes on from may have been deleted, so
+# `previous_response_id` is no reference.
+responses = Table(
+    "responses",
+    metadata,
+    Column("account_id", String(64), ForeignKey("accounts.account_id"), nullable=False),
+    Column("response_id", String(64), nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("expires_at", Float(53), nullable=False, index=True),
+    Column("touched_at", Float(53), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("background", Boolean(create_constraint=False), nullable=False),
+    Column("previous_response_id", String(64), nullable=True),
+    Column("conversation_id", String(64), nullable=True),
+    Column("position", Integer, nullable=True),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("account_id", "response_id"),
+)
+_RUNNING = and_(responses.c.background, responses.c.status.in_(("queued", "in_progress")))
+Index("ix_responses_touched_at", responses.c.touched_at, sqlite_where=_RUNNING, postgresql_where=_RUNNING)
+
+# A row holds the events of one write.
+response_events = Table(
+    "response_events",
+    metadata,
+    Column("account_id", String(64), nullable=False),
+    Column("response_id", String(64), nullable=False),
+    Column("first_sequence", Integer, nullable=False),
+    Column("last_sequence", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("account_id", "response_id", "first_sequence"),
+    ForeignKeyConstraint(
+        ["account_id", "response_id"], ["responses.account_id", "responses.response_id"], ondelete="CASCADE"
+    ),
+)
+
+# `next_position` is the place of the next item; places are never given twice. `content` is the metadata.
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("account_id", String(64), ForeignKey("accounts.account_id"), nullable=False),
+    Column("conversation_id", String(64), nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("next_position", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("account_id", "conversation_id"),
+)
+
+conversation_items = Table(
+    "conversation_items",
+    metadata,
+    Column("account_id", String(64), nullable=False),
+    Column("conversation_id", String(64), nullable=False),
+    Column("item_id", String(128), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("account_id", "conversation_id", "item_id"),
+    UniqueConstraint("account_id", "conversation_id", "position"),
+    ForeignKeyConstraint(
+        ["account_id", "conversation_id"],
+        ["conversations.account_id", "conversations.conversation_id"],
+        ondelete="CASCADE",
+    ),
+)
+
+# `digest` stands for the id of a tool call or of a response, which providers make as long as they like.
+sidecar = Table(
+    "sidecar",
+    metadata,
+    Column("account_id", String(64), ForeignKey("accounts.account_id"), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("expires_at", Float(53), nullable=False, index=True),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("account_id", "digest"),
 )
 
 # `number` rises with every change that running processes must see. `pepper_check` is a digest of a fixed text, so that
