@@ -40,7 +40,7 @@ EVERY_KIND = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if
     ],
 )
 def test_the_table(error: TrunklineError, status: int, kind: str) -> None:
-    problem = problems.problem(error, anthropic=False, request_id="req-1")
+    problem = problems.problem(error, "openai", "req-1")
     body = json.loads(problem.body)["error"]
     assert problem.status == status
     assert body == {"message": "x", "type": kind, "param": None, "code": error.code}
@@ -48,8 +48,9 @@ def test_the_table(error: TrunklineError, status: int, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_no_error_is_without_a_shape(kind: type[TrunklineError]) -> None:
-    for anthropic in (False, True):
-        problem = problems.problem(kind("x"), anthropic=anthropic, request_id="req-1")
+    families: tuple[problems.Family, ...] = ("openai", "anthropic", "google")
+    for family in families:
+        problem = problems.problem(kind("x"), family, "req-1")
         assert 400 <= problem.status <= 599
         assert json.loads(problem.body)["error"]["message"] == "x"
 
@@ -66,7 +67,7 @@ def test_no_error_is_without_a_shape(kind: type[TrunklineError]) -> None:
     ],
 )
 def test_a_messages_caller_gets_his_own_envelope(error: TrunklineError, status: int, kind: str) -> None:
-    problem = problems.problem(error, anthropic=True, request_id="req-1")
+    problem = problems.problem(error, "anthropic", "req-1")
     assert problem.status == status
     assert json.loads(problem.body) == {
         "type": "error",
@@ -87,19 +88,23 @@ def test_when_to_come_back_is_said() -> None:
 
 
 def test_a_wrong_method_is_told_which_would_be_right() -> None:
-    problem = problems.problem(errors.MethodNotAllowed("x", ("GET", "HEAD")), anthropic=False, request_id="r")
+    problem = problems.problem(errors.MethodNotAllowed("x", ("GET", "HEAD")), "openai", "r")
     assert (b"allow", b"GET, HEAD") in problem.headers
 
 
 def test_an_error_in_a_stream_is_its_last_event() -> None:
-    event = problems.error_event(errors.StreamCut("it broke off"))
+    event = problems.error_event(errors.StreamCut("it broke off"), "openai", "req-1")
     assert event.startswith(b"data: ")
     assert event.endswith(b"\n\n")
     assert json.loads(event[6:])["error"]["code"] == "stream_cut"
+    event = problems.error_event(errors.StreamCut("it broke off"), "anthropic", "req-1")
+    assert event.startswith(b"event: error\ndata: ")
+    assert json.loads(event.split(b"data: ")[1])["error"] == {"type": "api_error", "message": "it broke off"}
 
 
 def test_the_route_tells_the_protocol() -> None:
-    assert problems.speaks_anthropic("/v1/messages", {})
-    assert not problems.speaks_anthropic("/v1/chat/completions", {b"anthropic-version": b"2023-06-01"})
-    assert problems.speaks_anthropic("/v1/models", {b"anthropic-version": b"2023-06-01"})
-    assert not problems.speaks_anthropic("/v1/models", {})
+    assert problems.family_of("/v1/messages", {}) == "anthropic"
+    assert problems.family_of("/v1/chat/completions", {b"anthropic-version": b"2023-06-01"}) == "openai"
+    assert problems.family_of("/v1/models", {b"anthropic-version": b"2023-06-01"}) == "anthropic"
+    assert problems.family_of("/v1/models", {}) == "openai"
+    assert problems.family_of("/v1beta/models/m:generateContent", {}) == "google"

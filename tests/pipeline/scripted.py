@@ -13,8 +13,10 @@ from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.models import Model
 from trunkline.errors import TrunklineError, Unauthenticated
 from trunkline.ids import AccountId, CallId, KeyId
+from trunkline.pipeline import protocols
 from trunkline.pipeline.call import Call, CompatOptions, LiveSettings, Pipeline, Record
 from trunkline.pipeline.identity import KeyTable
+from trunkline.pipeline.protocols import Named
 from trunkline.policy.keys import KeyShape
 from trunkline.ports.keys import KeyRecord
 from trunkline.providers import credentials
@@ -190,6 +192,8 @@ class ScriptedClient(RecordingCaller):
     def __init__(self, body: bytes, *, credential: str = KEY, body_s: float = 0) -> None:
         super().__init__()
         self.gone = False
+        self.path: Named | None = None
+        self.protocol_headers: Headers = []
         self._credential = credential
         self._body = body
         self._body_s = body_s
@@ -220,7 +224,7 @@ class Played:
         self.call = new_call(self.call.trace)
         self.client._body = body
         try:
-            self.answer = await self.pipeline.run(self.call, self.client)
+            self.answer = await self.pipeline.run(self.call, self.client, protocols.CHAT)
         except TrunklineError as error:
             self.error = error
         self.check()

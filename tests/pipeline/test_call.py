@@ -36,6 +36,7 @@ from tests.pipeline.test_relay import (
 )
 from trunkline import clock, errors
 from trunkline.errors import ClientGone, Defect, TrunklineError
+from trunkline.pipeline import protocols
 from trunkline.pipeline.call import Call
 from trunkline.providers.transport import Headers
 
@@ -251,7 +252,7 @@ def test_facts_are_told_only_once_they_cannot_change() -> None:
             played = Played(Reply((first, errors.StreamCut("cut"))), good())
             client = Watching(STREAM)
             call = client.call = new_call()
-            await played.pipeline.run(call, client)
+            await played.pipeline.run(call, client, protocols.CHAT)
             assert client.decided is decided
             assert call.is_decided
         failed = await Played(refused(400)).run(STREAM)
@@ -309,7 +310,7 @@ def test_a_call_that_is_cut_off_is_recorded_and_closes_the_provider(
     async def scene() -> None:
         played = Played(Reply((1, ROLE), (1, TEXT), (100, FINISH), head_s=5))
         played.client = ScriptedClient(body, body_s=1)
-        task = asyncio.create_task(played.pipeline.run(played.call, played.client))
+        task = asyncio.create_task(played.pipeline.run(played.call, played.client, protocols.CHAT))
         await asyncio.sleep(leaves_at)
         played.client.gone = by_the_caller
         task.cancel()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from trunkline.catalog.prices import Price
-from trunkline.catalog.provider_row import Provider
+from trunkline.catalog.provider_row import Provider, Speaks
+from trunkline.translation.target import Thinking
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +22,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A model as the catalog lists it. `id` is `provider/rest`; `upstream` is the name the provider knows.
 
+    `protocols`: those of its provider's that it answers, when not all. `thinking` is how it is told to reason,
+    `drops` are the parameters that it refuses.
     `context_window` and `max_output_tokens` are tokens; `created` is the day of its release in Unix seconds.
     """
 
@@ -35,6 +38,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     output_modalities: tuple[str, ...] | None = None
     capabilities: Capabilities = Capabilities()
     created: int | None = None
+    protocols: tuple[str, ...] = ()
+    thinking: Thinking | None = None
+    drops: tuple[str, ...] = ()
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,3 +51,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     provider: Provider
     upstream: str
     model: Model | None = None
+
+    def face(self, protocol: str) -> Speaks:
+        """How to reach it for a caller who speaks `protocol`: in that if it can be, else in what it speaks best."""
+        only = self.model.protocols if self.model is not None else ()
+        faces = [face for face in self.provider.speaks if not only or face.protocol in only] or self.provider.speaks
+        return next((face for face in faces if face.protocol == protocol), faces[0])

@@ -37,6 +37,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens_only: bool = False
     role_in_every_chunk: bool = False
     drops: tuple[str, ...] = ()
+    returns_reasoning: bool = False
 
 
 class Speaks(msgspec.Struct, frozen=True):

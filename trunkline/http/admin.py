@@ -239,7 +239,7 @@ def answer_exception(request: Request[Any, Any, Any], exception: Exception) -> R
     if isinstance(error, Defect):
         logger("admin").error("defect", request_id=request_id, exc_info=exception)
     named = dict(scope["headers"])
-    problem = problems.problem(error, anthropic=problems.speaks_anthropic(scope["path"], named), request_id=request_id)
+    problem = problems.problem(error, problems.family_of(scope["path"], named), request_id)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in problem.headers}
     return Response(problem.body, status_code=problem.status, headers=headers, media_type=MediaType.JSON)
 
@@ -264,7 +264,7 @@ def _as_ours(exception: Exception, method: str, path: str) -> TrunklineError:
 
 
 async def _send_problem(error: TrunklineError, path: str, request_id: str, send: Send) -> None:
-    problem = problems.problem(error, anthropic=problems.speaks_anthropic(path, {}), request_id=request_id)
+    problem = problems.problem(error, problems.family_of(path, {}), request_id)
     headers: Headers = [*problem.headers, (b"content-length", b"%d" % len(problem.body))]
     send = _stamped(send, request_id)
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from trunkline.errors import Defect, MethodNotAllowed, NotFound, TrunklineError
 from trunkline.http import carriers, problems
@@ -20,7 +21,8 @@ Route = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Door:
-    """`routes` by method and path; `prefixes` by method and path prefix (an id is the rest of the path);
+    """`routes` by method and path; `patterns` by method and path with `{names}`, each one part of the path, which the
+    route finds in `scope["path_params"]`; `prefixes` by method and path prefix (an id is the rest of the path);
     `beside` answers every path under `beside_prefixes` with guards of its own."""
 
     def __init__(self, keys: KeyTable, cors: Cors | None, lifespan: Application) -> None:
@@ -28,6 +30,7 @@ class Door:
         self._cors = cors
         self._lifespan = lifespan
         self._routes: dict[tuple[str, str], Route] = {}
+        self._patterns: list[tuple[str, str, re.Pattern[str], Route]] = []
         self._prefixes: list[tuple[str, str, Route]] = []
         self._beside: Application | None = None
         self._beside_prefixes: tuple[str, ...] = ()
@@ -35,6 +38,10 @@ class Door:
 
     def add(self, method: str, path: str, route: Route) -> None:
         self._routes[method, path] = route
+
+    def add_pattern(self, method: str, pattern: str, route: Route) -> None:
+        parts = [re.escape(part) if place % 2 == 0 else f"(?P<{part}>[^/]+)" for place, part in _parts(pattern)]
+        self._patterns.append((method, pattern, re.compile("".join(parts)), route))
 
     def add_prefix(self, method: str, prefix: str, route: Route) -> None:
         self._prefixes.append((method, prefix, route))
@@ -45,7 +52,8 @@ class Door:
 
     def paths(self) -> set[tuple[str, str]]:
         """Every (method, path) answered here; a prefix ends in `{id}`."""
-        return set(self._routes) | {(method, prefix + "{id}") for method, prefix, _ in self._prefixes}
+        patterns = {(method, pattern) for method, pattern, _, _ in self._patterns}
+        return set(self._routes) | patterns | {(method, prefix + "{id}") for method, prefix, _ in self._prefixes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -70,6 +78,10 @@ class Door:
 
     def _find(self, scope: Scope) -> Route:
         method, path = scope["method"], scope["path"]
+        for known, _, pattern, route in self._patterns:
+            if known == method and (found := pattern.fullmatch(path)):
+                scope["path_params"] = found.groupdict()
+                return route
         for known, prefix, route in self._prefixes:
             if known == method and path.startswith(prefix) and len(path) > len(prefix):
                 return route
@@ -106,6 +118,7 @@ class Door:
         method, path = scope["method"], scope["path"]
         shown = path if len(path) <= 200 and path.isprintable() else path[:200].encode("unicode_escape").decode()
         allowed = sorted(known for known, at in self._routes if at == path)
+        allowed += [known for known, _, pattern, _ in self._patterns if pattern.fullmatch(path)]
         allowed += [known for known, prefix, _ in self._prefixes if path.startswith(prefix) and path != prefix]
         if allowed:
             once = tuple(dict.fromkeys(allowed))
@@ -117,8 +130,7 @@ class Door:
     async def refuse(self, scope: Scope, send: Send, error: TrunklineError) -> None:
         named = dict(scope["headers"])
         request_id = request_id_of(named, self._request_ids.new())
-        anthropic = problems.speaks_anthropic(scope["path"], named)
-        problem = problems.problem(error, anthropic=anthropic, request_id=request_id)
+        problem = problems.problem(error, problems.family_of(scope["path"], named), request_id)
         await respond(send, problem.status, [*problem.headers, (b"x-request-id", request_id.encode())], problem.body)
 
     async def answer(self, scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:
@@ -131,6 +143,11 @@ class Door:
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
+
+
+def _parts(pattern: str) -> Iterator[tuple[int, str]]:
+    """Plain text at even places, names at odd ones."""
+    return enumerate(re.split(r"\{(\w+)\}", pattern))
 
 
 async def respond(send: Send, status: int, headers: Headers, body: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from trunkline.errors import BodyTooLarge, ClientGone, TrunklineError
 from trunkline.http import carriers, problems
@@ -13,7 +13,9 @@ from trunkline.http.body import read_json_body
 from trunkline.http.facts import FactHeaders
 from trunkline.http.shortcuts import answer_ok
 from trunkline.ids import CallIds
+from trunkline.pipeline import protocols
 from trunkline.pipeline.call import Call, Pipeline
+from trunkline.pipeline.protocols import CallerProtocol, Named
 
 STREAM_HEADERS: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -37,6 +39,17 @@ def request_id_of(named: Mapping[bytes, bytes], own: str) -> str:
     return own
 
 
+class Spoken(NamedTuple):
+    """A protocol as its routes serve it. `headers` are those of the caller's that belong to it."""
+
+    protocol: CallerProtocol
+    family: problems.Family
+    headers: tuple[bytes, ...] = ()
+
+
+CHAT = Spoken(protocols.CHAT, "openai")
+
+
 class HttpClient:
     """Fulfils pipeline.call.Client for one request."""
 
@@ -51,10 +64,14 @@ class HttpClient:
         "call",
         "gone",
         "named",
+        "path",
+        "protocol_headers",
+        "protocol_headers",
+        "spoken",
         "started",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, door: InferenceRoutes) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, door: InferenceRoutes, spoken: Spoken) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -64,6 +81,9 @@ class HttpClient:
         self._task: asyncio.Task[Any] | None = None
         self.named: dict[bytes, bytes] = dict(scope["headers"])
         self.call: Call
+        self.spoken = spoken
+        self.path: Named | None = None
+        self.protocol_headers: Headers = [(name, self.named[name]) for name in spoken.headers if name in self.named]
         self.gone = False
         self.started = False
 
@@ -116,12 +136,18 @@ class HttpClient:
 
     async def refuse(self, error: TrunklineError) -> None:
         """A status and an error body; or, in a stream that has begun, the error as its last event and no `[DONE]`."""
+        family, request_id = self.spoken.family, self.call.request_id
         if self.started:
-            await self.write(problems.error_event(error))
+            last_words = self.call.last_words
+            shape = problems.shape_of(error)
+            await self.write(
+                last_words(shape.openai_type, error.message, error.code)
+                if last_words is not None
+                else problems.error_event(error, family, request_id)
+            )
             await self.end()
             return
-        anthropic = problems.speaks_anthropic(self._scope["path"], self.named)
-        problem = problems.problem(error, anthropic=anthropic, request_id=self.call.request_id)
+        problem = problems.problem(error, family, request_id)
         headers = [*problem.headers, (b"content-length", b"%d" % len(problem.body)), *self._facts.of(self.call)]
         if not self._body_read and (isinstance(error, BodyTooLarge) or self._much_unread()):
             headers.append((b"connection", b"close"))
@@ -161,12 +187,16 @@ class InferenceRoutes:
         self._log_defect = log_defect
 
     async def chat_completions(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = HttpClient(scope, receive, send, self)
+        await self.serve(HttpClient(scope, receive, send, self, CHAT))
+
+    async def serve(self, client: HttpClient) -> None:
+        """One call, to its end."""
+        protocol = client.spoken.protocol
         call_id = self._call_ids.new()
-        call = client.call = Call(call_id, "openai_chat", request_id_of(client.named, call_id), trace_of(client.named))
+        call = client.call = Call(call_id, protocol.name, request_id_of(client.named, call_id), trace_of(client.named))
         client.watch()
         try:
-            body = await self._pipeline.run(call, client)
+            body = await self._pipeline.run(call, client, protocol)
         except ClientGone as error:
             _forget_origin(error)
             return

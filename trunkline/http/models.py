@@ -10,7 +10,7 @@ import msgspec
 from trunkline.errors import InvalidRequest, NotFound, TrunklineError
 from trunkline.http.asgi import Headers, Receive, Scope, Send
 from trunkline.http.door import Door
-from trunkline.http.problems import speaks_anthropic
+from trunkline.http.problems import family_of
 from trunkline.policy import keys as key_policy
 from trunkline.ports.keys import KeyRecord
 from trunkline.routing.table import Listing, RouteTable
@@ -195,4 +195,4 @@ class ModelRoutes:
 
 
 def _anthropic(scope: Scope) -> bool:
-    return speaks_anthropic(scope["path"], dict(scope["headers"]))
+    return family_of(scope["path"], dict(scope["headers"])) == "anthropic"

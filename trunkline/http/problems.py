@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from trunkline import errors
 from trunkline.errors import TrunklineError
 from trunkline.http.asgi import Headers
-from trunkline.wire import anthropic_messages, openai_errors
+from trunkline.wire import anthropic_messages, openai_errors, sse
 
 
 class Shape(NamedTuple):
@@ -63,14 +63,18 @@ def _refused_upstream(error: errors.UpstreamRefused, shape: Shape) -> Shape:
     return Shape(status, shape.openai_type, REFUSED_TYPES.get(status, shape.anthropic_type))
 
 
-def problem(error: TrunklineError, *, anthropic: bool, request_id: str) -> Problem:
-    """Status, headers and body for an error before anything was sent. `anthropic`: the caller speaks Messages."""
+Family = Literal["openai", "anthropic", "google"]
+"""Whose error envelope a caller reads."""
+
+
+def problem(error: TrunklineError, family: Family, request_id: str) -> Problem:
+    """Status, headers and body for an error before anything was sent."""
     shape = shape_of(error)
     headers: Headers = [(b"content-type", b"application/json"), *retry_headers(error)]
     if isinstance(error, errors.MethodNotAllowed) and error.allowed:
         headers.append((b"allow", ", ".join(error.allowed).encode()))
     status = shape.status
-    if anthropic:
+    if family == "anthropic":
         if isinstance(error, errors.UpstreamOverloaded):
             status = OVERLOADED_AT_ANTHROPIC
         headers.append((b"request-id", request_id.encode("latin-1")))
@@ -80,9 +84,13 @@ def problem(error: TrunklineError, *, anthropic: bool, request_id: str) -> Probl
     return Problem(status, headers, body)
 
 
-def error_event(error: TrunklineError) -> bytes:
-    """The same, for a chat stream that has begun: the last event of it."""
-    return openai_errors.error_event(shape_of(error).openai_type, error.message, error.param, error.code)
+def error_event(error: TrunklineError, family: Family, request_id: str) -> bytes:
+    """The same, for a stream that has begun: the last event of it."""
+    shape = shape_of(error)
+    if family == "anthropic":
+        body = anthropic_messages.error_body(shape.anthropic_type, error.message, request_id)
+        return sse.named_event(b"error", body)
+    return openai_errors.error_event(shape.openai_type, error.message, error.param, error.code)
 
 
 def retry_headers(error: TrunklineError) -> Headers:
@@ -97,6 +105,8 @@ def retry_headers(error: TrunklineError) -> Headers:
     return headers
 
 
-def speaks_anthropic(path: str, named: Mapping[bytes, bytes]) -> bool:
+def family_of(path: str, named: Mapping[bytes, bytes]) -> Family:
     """Routes tell the protocol; on the list of models, which both have, the version header does."""
-    return path.startswith("/v1/messages") or (path.startswith("/v1/models") and b"anthropic-version" in named)
+    if path.startswith("/v1/messages") or (path.startswith("/v1/models") and b"anthropic-version" in named):
+        return "anthropic"
+    return "google" if path.startswith("/v1beta/") else "openai"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Protocol
 
 import msgspec
@@ -14,22 +14,23 @@ from trunkline.catalog.models import Deployment
 from trunkline.errors import ClientGone, Defect, TrunklineError, Unavailable, UpstreamError
 from trunkline.ids import CallId
 from trunkline.pipeline.identity import KeyTable
+from trunkline.pipeline.protocols import PROVIDER_PROTOCOLS, CallerProtocol, Named
 from trunkline.pipeline.relay import Delivery, relay
+from trunkline.pipeline.ways import Asked, Crossed, Passed, Sidecar, Way
 from trunkline.policy import keys as key_policy
 from trunkline.ports.keys import KeyRecord
 from trunkline.providers import adapter, faults
-from trunkline.providers.adapter import Crossing
+from trunkline.providers.adapter import Crossing, Reach
 from trunkline.providers.credentials import Upstream
 from trunkline.providers.transport import Headers, Timers, Transport, UpstreamResponse
 from trunkline.routing import attempts
 from trunkline.routing.table import Route, RouteTable
-from trunkline.wire import openai_chat, openai_chat_answer
-from trunkline.wire.openai_chat import ChatRequest
-from trunkline.wire.openai_chat_stream import ChatStream
+from trunkline.wire.inbound import Inbound
 from trunkline.wire.usage import Usage
 
 WHOLE_ANSWER_LIMIT_BYTES = 32 * 1024 * 1024
 REFUSAL_LIMIT_BYTES = 64 * 1024
+MEMO_ENTRIES = 4096
 
 
 class CompatOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,12 +39,24 @@ class CompatOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     restamp_model: Annotated[
         bool, Meta(description="Answer with the model name that was asked for, not the one the provider reported.")
     ] = False
+    strict: Annotated[
+        bool,
+        Meta(
+            description="Refuse a request that would lose something on its way; otherwise a warning header says what."
+        ),
+    ] = False
 
 
 class Client(Protocol):
-    """The caller's side of one call, as the pipeline sees it. When the caller leaves, the call's task is cancelled."""
+    """The caller's side of one call, as the pipeline sees it. When the caller leaves, the call's task is cancelled.
+
+    `path` is what the path says of the call, in protocols that say it there. `protocol_headers` are headers of the
+    caller's that belong to his protocol.
+    """
 
     gone: bool
+    path: Named | None
+    protocol_headers: Headers
 
     def credential(self) -> str:
         """Raises Unauthenticated."""
@@ -69,6 +82,22 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: dict[str, Upstream]
     timers: Timers
     compat: CompatOptions
+    reaches: dict[tuple[str, str], Reach] = msgspec.field(default_factory=dict)
+
+    def reach(self, deployment: Deployment, protocol: str) -> Reach:
+        """How a caller of `protocol` reaches it; made once."""
+        known = self.reaches.get((deployment.model_id, protocol))
+        if known is not None:
+            return known
+        if len(self.reaches) >= MEMO_ENTRIES:
+            self.reaches.clear()
+        made = adapter.reach(deployment, self.upstreams[deployment.provider_id], protocol)
+        self.reaches[deployment.model_id, protocol] = made
+        return made
+
+
+LastWords = Callable[[str, str, str | None], bytes]
+"""Error type, message and code to the last event of a stream that has begun, where it depends on what came before."""
 
 
 class Call:
@@ -84,6 +113,7 @@ class Call:
         "first_event_at",
         "id",
         "key",
+        "last_words",
         "overhead_s",
         "protocol",
         "read_at",
@@ -109,6 +139,7 @@ class Call:
         self.attempts = 0
         self.stream = False
         self.usage: Usage | None = None
+        self.last_words: LastWords | None = None
         self.error: TrunklineError | None = None
         self.warnings: list[str] = []
         self.started_at = clock.monotonic_s()
@@ -139,7 +170,7 @@ class _Sending(msgspec.Struct, frozen=True):
     """What every attempt of one call needs."""
 
     call: Call
-    request: ChatRequest
+    asked: Asked
     candidates: tuple[Deployment, ...]
     settings: LiveSettings
     crossing: Crossing
@@ -154,25 +185,32 @@ class Pipeline:
         settings: LiveSettings,
         transports: Mapping[str, Transport],
         record: Record,
+        sidecar: Sidecar | None = None,
     ) -> None:
         """`transports` by an origin's scheme, the sandbox's among them."""
+        self.sidecar = sidecar
         self.keys = keys
         self.settings = settings
         self._transports = transports
         self._record = record
 
-    async def run(self, call: Call, client: Client) -> bytes | None:
+    async def run(self, call: Call, client: Client, protocol: CallerProtocol) -> bytes | None:
         """The body of a whole answer, or None when a stream has been relayed. Raises what refused or ended the call."""
         try:
             credential = client.credential()
             call.key = self.keys.get(credential) or await self.keys.lookup(credential)
-            request = await self._read(call, client)
+            inbound = await self._read(call, client, protocol)
             settings = self.settings
-            call.route = settings.routes.resolve(request.model)
+            call.route = settings.routes.resolve(inbound.model)
             candidates = self._admit(call.key, call.route)
-            crossing = Crossing(call.key.account_id, call.trace, settings.timers, request.stream)
-            sending = _Sending(call, request, candidates, settings, crossing)
-            if not request.stream:
+            account_id, compat = call.key.account_id, settings.compat
+            asked = Asked(protocol, inbound, account_id, call.id, client.protocol_headers)
+            asked.strict = compat.strict
+            if compat.restamp_model:
+                asked.shown_model = inbound.model
+            crossing = Crossing(account_id, call.trace, settings.timers, inbound.stream)
+            sending = _Sending(call, asked, candidates, settings, crossing)
+            if not inbound.stream:
                 return await self._send(sending)
             with Delivery(client) as call.delivery:
                 return await self._send(sending)
@@ -193,12 +231,12 @@ class Pipeline:
             self._settle(call)
             self._record.ended(call)
 
-    async def _read(self, call: Call, client: Client) -> ChatRequest:
+    async def _read(self, call: Call, client: Client, protocol: CallerProtocol) -> Inbound:
         body = await client.body()
         call.read_at = clock.monotonic_s()
-        request = openai_chat.read_request(body)
-        call.stream = request.stream
-        return request
+        inbound = protocol.read(body, client.path)
+        call.stream = inbound.stream
+        return inbound
 
     def _admit(self, key: KeyRecord, route: Route) -> tuple[Deployment, ...]:
         """The deployments this key may use. Limits and budgets will refuse here too."""
@@ -225,51 +263,49 @@ class Pipeline:
                 return answer
 
     async def _attempt(self, sending: _Sending, deployment: Deployment) -> bytes | None:
-        call, request, settings, delivery = sending.call, sending.request, sending.settings, sending.call.delivery
-        upstream = settings.upstreams[deployment.provider_id]
-        call.warnings.clear()
-        body = adapter.chat_body(request, deployment, call.warnings)
-        outbound = adapter.chat_request(upstream, body, sending.crossing)
+        call, settings, delivery = sending.call, sending.settings, sending.call.delivery
+        reach = settings.reach(deployment, sending.asked.protocol.name)
+        way = self._way(sending.asked, reach)
+        outgoing = await way.outgoing()
+        call.warnings = way.warnings
+        outbound = adapter.request_to(reach, outgoing, sending.crossing)
+        if reach.upstream.signer is not None:
+            outbound = await reach.upstream.signer.sign(outbound)
         sent_at, call.answered_at = clock.monotonic_s(), 0.0
         response: UpstreamResponse | None = None
+        body = b""
         try:
-            response = await self._transports[upstream.origin.scheme].send(outbound)
+            response = await self._transports[outbound.origin.scheme].send(outbound)
             if response.status != 200:
                 said = await _refusal_body(response)
                 raise faults.refusal(deployment.provider_id, response.status, response.headers, said)
             if delivery is None:
-                return await self._whole(sending, deployment, response)
+                body = await response.read(WHOLE_ANSWER_LIMIT_BYTES)
         finally:
             call.answered_at = clock.monotonic_s()
             call.upstream_s += call.answered_at - sent_at
             if response is not None and (response.status != 200 or delivery is None):
                 response.close()
-        await self._relay(sending, deployment, response, delivery)
+        if delivery is None:
+            answer = way.whole(body)
+            call.usage = way.usage
+            await way.keep()
+            return answer
+        await self._relay(call, way, response, delivery)
         return None
 
-    async def _whole(self, sending: _Sending, deployment: Deployment, response: UpstreamResponse) -> bytes:
-        body = await response.read(WHOLE_ANSWER_LIMIT_BYTES)
-        answer = openai_chat_answer.read_answer(body)
-        if answer.error is not None:
-            raise faults.from_facts(deployment.provider_id, answer.error.status or 502, answer.error)
-        sending.call.usage = answer.usage
-        if sending.settings.compat.restamp_model:
-            return openai_chat_answer.with_model(body, sending.request.model)
-        return body
+    def _way(self, asked: Asked, reach: Reach) -> Way:
+        """The one place where it is decided whether a body is passed on or translated."""
+        protocol = asked.protocol
+        if reach.face.protocol == protocol.name and protocol.may_pass(asked.inbound):
+            return Passed(asked, reach)
+        upstream = PROVIDER_PROTOCOLS[reach.face.protocol]
+        return Crossed(asked, reach, upstream, self.sidecar)
 
-    async def _relay(
-        self, sending: _Sending, deployment: Deployment, response: UpstreamResponse, delivery: Delivery
-    ) -> None:
-        call, request = sending.call, sending.request
-        stream = ChatStream(
-            include_usage=request.include_usage,
-            n=request.n,
-            role_in_every_chunk=deployment.provider.dialect.role_in_every_chunk,
-            model=request.model if sending.settings.compat.restamp_model else None,
-            error=lambda facts: faults.from_facts(deployment.provider_id, facts.status or 502, facts),
-        )
+    async def _relay(self, call: Call, way: Way, response: UpstreamResponse, delivery: Delivery) -> None:
+        stream = way.stream()
         try:
-            await relay(response, stream, delivery)
+            await relay(response, stream, delivery, way.keep)
         finally:
             began_at, call.answered_at = call.answered_at, clock.monotonic_s()
             call.upstream_s += call.answered_at - began_at

@@ -10,6 +10,7 @@ A stream has one timer, armed anew only when it fires, and no task but the rare 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Annotated, Protocol, Self
 
@@ -20,6 +21,7 @@ from trunkline import clock
 from trunkline.errors import StreamCut, UpstreamError
 from trunkline.providers.transport import UpstreamResponse
 from trunkline.wire import sse
+from trunkline.wire.usage import Usage
 
 MAX_DRAIN_BYTES = 65_536
 
@@ -57,6 +59,7 @@ class EventStream(Protocol):
     done: bool
     holds: int
     unsent: bytes
+    usage: Usage | None
 
     @property
     def finished(self) -> bool: ...
@@ -202,8 +205,14 @@ class Delivery:
         self._arm()
 
 
-async def relay(response: UpstreamResponse, stream: EventStream, caller: Caller | Delivery) -> None:
-    """The whole of a streamed answer. Returns when its end, `[DONE]` included, has been written.
+async def relay(
+    response: UpstreamResponse,
+    stream: EventStream,
+    caller: Caller | Delivery,
+    before_end: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """The whole of a streamed answer. Returns when its end, `[DONE]` included, has been written; `before_end` has been
+    awaited then, with nothing of the end out.
 
     Raises UpstreamError when the provider failed: with nothing sent while `Delivery.event_out` is false; else whatever
     could still be sent has been, and the protocol's error event is to follow. Raises ClientGone. In every case the
@@ -211,11 +220,11 @@ async def relay(response: UpstreamResponse, stream: EventStream, caller: Caller 
     """
     if not isinstance(caller, Delivery):
         with Delivery(caller) as delivery:
-            await relay(response, stream, delivery)
+            await relay(response, stream, delivery, before_end)
         return
     caller.listen(response)
     try:
-        await _relay(response, stream, caller)
+        await _relay(response, stream, caller, before_end)
     except UpstreamError:
         if caller.event_out and stream.unsent:
             await caller.send(stream.unsent)
@@ -225,7 +234,12 @@ async def relay(response: UpstreamResponse, stream: EventStream, caller: Caller 
         response.close()
 
 
-async def _relay(response: UpstreamResponse, stream: EventStream, delivery: Delivery) -> None:
+async def _relay(
+    response: UpstreamResponse,
+    stream: EventStream,
+    delivery: Delivery,
+    before_end: Callable[[], Awaitable[None]] | None,
+) -> None:
     holds = 0
     while not stream.done:
         try:
@@ -238,6 +252,8 @@ async def _relay(response: UpstreamResponse, stream: EventStream, delivery: Deli
         ended = not data
         events = stream.end() if ended else stream.feed(data)
         data = b""  # while a slow client keeps us waiting, what it is to get is held once, not twice
+        if before_end is not None and (ended or stream.done):
+            await before_end()
         if events:
             await delivery.send(events)
         if stream.holds != holds and not stream.done:

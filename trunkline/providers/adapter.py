@@ -1,7 +1,4 @@
-"""One attempt's request: the caller's body with the edits that the deployment needs, and the headers that may cross.
-
-Every value that is not edited keeps the bytes it came in. What was dropped or changed is named in a warning.
-"""
+"""One attempt's request: where it goes, the headers that may cross, and what a writer must know of who answers."""
 
 from __future__ import annotations
 
@@ -9,14 +6,13 @@ import msgspec
 
 from trunkline import __version__
 from trunkline.catalog.models import Deployment
+from trunkline.catalog.provider_row import Speaks
 from trunkline.ids import AccountId
-from trunkline.providers.credentials import SANDBOX_ORIGIN, Upstream
+from trunkline.providers.credentials import SANDBOX_ORIGIN, Upstream, credential_headers
 from trunkline.providers.transport import Headers, Timers, UpstreamRequest
-from trunkline.wire.codec import Raw, encode
-from trunkline.wire.openai_chat import ChatRequest
+from trunkline.translation.target import Target
 
 USER_AGENT = f"trunkline/{__version__}".encode()
-TARGET = b"/chat/completions"
 ACCOUNT_HEADER = b"x-sandbox-account"
 
 # accept-encoding: an event must be readable the moment it arrives.
@@ -34,29 +30,9 @@ STREAM_HEADERS: Headers = [
 ]
 
 
-def chat_body(request: ChatRequest, deployment: Deployment, warnings: list[str]) -> bytes:
-    """The body for this deployment. `warnings` gains a line for everything the upstream will not see as it was sent."""
-    fields = dict(request.fields)
-    fields["model"] = Raw(encode(deployment.upstream))
-    dialect = deployment.provider.dialect
-    if dialect.refuses_stream_options:
-        fields.pop("stream_options", None)
-        dropped = [name for name in request.stream_options or () if name != "include_usage"]
-        warnings += [f"dropped stream_options.{name}: not supported by {deployment.model_id}" for name in dropped]
-    elif request.stream:
-        fields["stream_options"] = request.stream_options_with_usage()
-    if dialect.max_tokens_only and "max_completion_tokens" in fields:
-        limit = fields.pop("max_completion_tokens")
-        fields.setdefault("max_tokens", limit)
-    for name in dialect.drops:
-        if fields.pop(name, None) is not None:
-            warnings.append(f"dropped {name}: not supported by {deployment.model_id}")
-    return encode(fields)
-
-
 class Crossing(msgspec.Struct, frozen=True):
     """What of a call reaches the provider beside its body. `trace`: the caller's W3C trace headers, the only ones of
-    his that cross. `account_id` goes to the sandbox alone, which counts failures by it."""
+    his that cross to every provider. `account_id` goes to the sandbox alone, which counts failures by it."""
 
     account_id: AccountId
     trace: Headers
@@ -64,15 +40,73 @@ class Crossing(msgspec.Struct, frozen=True):
     streaming: bool
 
 
-def chat_request(upstream: Upstream, body: bytes, crossing: Crossing) -> UpstreamRequest:
-    headers = [*(STREAM_HEADERS if crossing.streaming else WHOLE_HEADERS), *upstream.headers, *crossing.trace]
+class Reach(msgspec.Struct, frozen=True):
+    """A deployment as a caller of one protocol reaches it; the same for every such call.
+
+    `prefix` comes before the protocol's own path; `whole` and `streamed` are the headers that every request has.
+    """
+
+    face: Speaks
+    target: Target
+    upstream: Upstream
+    prefix: bytes
+    whole: Headers
+    streamed: Headers
+
+
+def reach(deployment: Deployment, upstream: Upstream, protocol: str) -> Reach:
+    """`protocol` is the caller's: the provider is asked in the same if it speaks it."""
+    face = deployment.face(protocol)
+    credential: Headers = list(upstream.headers)
+    if face.credential is not None and upstream.secret is not None:
+        credential = list(credential_headers(face.credential, upstream.secret))
+    return Reach(
+        face,
+        _target(deployment, face),
+        upstream,
+        upstream.path_prefix + face.prefix.encode(),
+        [*WHOLE_HEADERS, *credential],
+        [*STREAM_HEADERS, *credential],
+    )
+
+
+def _target(deployment: Deployment, face: Speaks) -> Target:
+    dialect, model = deployment.provider.dialect, deployment.model
+    return Target(
+        provider_id=deployment.provider_id,
+        model_id=deployment.model_id,
+        upstream=deployment.upstream,
+        version=face.version,
+        max_output_tokens=model.max_output_tokens if model else None,
+        drops=(*dialect.drops, *model.drops) if model else dialect.drops,
+        thinking=model.thinking if model else None,
+        json_schema=model.capabilities.json_schema if model else None,
+        max_tokens_only=dialect.max_tokens_only,
+        refuses_stream_options=dialect.refuses_stream_options,
+        role_in_every_chunk=dialect.role_in_every_chunk,
+        returns_reasoning=dialect.returns_reasoning,
+    )
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A body for a provider. `path` is the protocol's own, `headers` what it wants beside the credential, such as its
+    version."""
+
+    path: bytes
+    body: bytes
+    headers: Headers = []
+
+
+def request_to(reached: Reach, outgoing: Outgoing, crossing: Crossing) -> UpstreamRequest:
+    upstream = reached.upstream
+    headers = [*(reached.streamed if crossing.streaming else reached.whole), *outgoing.headers, *crossing.trace]
     if upstream.origin is SANDBOX_ORIGIN:
         headers.append((ACCOUNT_HEADER, crossing.account_id.encode()))
     return UpstreamRequest(
         origin=upstream.origin,
-        target=upstream.path_prefix + TARGET,
+        target=reached.prefix + outgoing.path,
         headers=headers,
-        body=body,
+        body=outgoing.body,
         timers=crossing.timers,
         streaming=crossing.streaming,
         proxy=upstream.use_proxy,

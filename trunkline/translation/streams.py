@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from trunkline.errors import UpstreamError
-from trunkline.translation.exchange import Event, Used
+from trunkline.translation.exchange import Ended, Event, Used
 from trunkline.wire.provider_errors import ErrorFacts
 from trunkline.wire.usage import Usage
 
@@ -76,9 +76,7 @@ class CrossedStream:
     def end(self) -> bytes:
         if self.done:
             return b""
-        written = self._crossed(self._reader.end)
-        self.done = True
-        return written
+        return self._crossed(self._reader.end)
 
     def release(self) -> bytes:
         return self._writer.release()
@@ -93,8 +91,11 @@ class CrossedStream:
 
     def _written(self, events: list[Event]) -> bytes:
         for event in events:
-            if type(event) is Used:
+            kind = type(event)
+            if isinstance(event, Used):
                 self.usage = event.usage
+            elif kind is Ended:
+                self.done = True
         if self._watch is not None:
             self._watch(events)
         held = self._writer.holding

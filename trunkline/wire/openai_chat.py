@@ -20,6 +20,7 @@ from trunkline.wire.inbound import Inbound
 
 T = TypeVar("T")
 
+TARGET = b"/chat/completions"
 MAX_MODEL_NAME = 1024
 # A second pass over the messages costs as much as the first: 17 us for 100 KB. Beyond this size only their outline is
 # checked here, and a wrong role is left for the provider to refuse.
