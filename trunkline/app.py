@@ -91,8 +91,9 @@ class App:
         # What the settings name, in whatever case, is theirs; an engine that was found does not contend for it.
         named = {name.casefold() for name in settings.providers}
         found = {name: options for name, options in self.found.items() if name not in named}
-        upstreams = credentials.configured({**found, **settings.providers}, settings.environment_keys)
-        observe.conceal(upstream.secret for upstream in upstreams.values() if upstream.secret is not None)
+        configured = credentials.configured({**found, **settings.providers}, settings.environment_keys)
+        upstreams = credentials.with_signers(configured, self.network)
+        observe.conceal(secret for upstream in upstreams.values() for secret in upstream.secrets)
         available = Available(
             providers={name: upstream.row for name, upstream in upstreams.items()},
             aliases=settings.models,

@@ -29,9 +29,10 @@ from trunkline.observe import LogOptions
 from trunkline.pipeline.call import CompatOptions
 from trunkline.policy.keys import KeysOptions
 from trunkline.ports.responses import ResponsesOptions
-from trunkline.providers.credentials import ProviderOptions
+from trunkline.providers.credentials import VARIABLES, ProviderOptions
 from trunkline.providers.discovery import DiscoveryOptions
 from trunkline.providers.transport import ProxySettings, Timers, TransportOptions
+from trunkline.providers.vertex import CREDENTIALS_FILE
 from trunkline.routing.table import RouteOptions
 from trunkline.storage.database import DatabaseOptions
 
@@ -55,8 +56,11 @@ TABLES: Final[Mapping[str, type[msgspec.Struct]]] = {
     "prices": PriceOptions,
 }
 NEEDS_RESTART: Final = frozenset({"server", "database", "keys", "transport"})
-SECRETS: Final = frozenset({"api_key", "pepper"})
-FILES: Final = frozenset({"tls_cert", "tls_key", "ca_file"})
+SECRETS: Final = frozenset(
+    {"api_key", "access_key_id", "secret_access_key", "session_token", "client_secret", "pepper"}
+)
+SECRET_DOCUMENTS: Final = frozenset({"google_credentials"})
+FILES: Final = frozenset({"tls_cert", "tls_key", "ca_file", "web_identity_token_file"})
 DEFAULT_FILE: Final = "trunkline.toml"
 DEFAULT_DATA_DIR: Final = ".trunkline"
 PREFIX: Final = "TRUNKLINE_"
@@ -64,13 +68,22 @@ NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 class ProviderKeys(Mapping[str, str]):
-    """The variables of the environment that usually hold providers' keys. Printing it shows their names alone."""
+    """The variables of the environment that usually hold providers' keys, and what clouds want to know beside them.
+
+    Under GOOGLE_APPLICATION_CREDENTIALS stands the text of the file that it names; it is absent when the file cannot be
+    read. Printing it shows the names alone.
+    """
 
     __slots__ = ("_values",)
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        names = (name for provider in PROVIDERS.values() for name in provider.key_names)
+        names = [*(name for provider in PROVIDERS.values() for name in provider.key_names), *VARIABLES]
         self._values = {name: environment[name].strip() for name in names if environment.get(name, "").strip()}
+        if CREDENTIALS_FILE in self._values:
+            try:
+                self._values[CREDENTIALS_FILE] = Path(self._values[CREDENTIALS_FILE]).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError):
+                del self._values[CREDENTIALS_FILE]
 
     def __getitem__(self, name: str) -> str:
         return self._values[name]
@@ -298,6 +311,8 @@ class _Reading:
         if isinstance(shape, inspect.StructType) and isinstance(value, dict):
             return self._struct(shape.cls, value, at)
         if isinstance(value, str) and at[-1] in SECRETS:
+            value = _one_word(self._secret(value, _dotted(at)), _dotted(at))
+        elif isinstance(value, str) and at[-1] in SECRET_DOCUMENTS:
             value = self._secret(value, _dotted(at))
         elif isinstance(value, str) and at[-1] in FILES:
             value = self._file(value, _dotted(at))
@@ -329,10 +344,6 @@ class _Reading:
                 raise SettingsInvalid(f"{setting}: the file {place} is empty", param=setting)
         else:
             secret = reference
-        if not (secret.isascii() and secret.isprintable()) or " " in secret:
-            raise SettingsInvalid(
-                f"{setting}: a secret is printable ASCII without spaces; this one has other characters", param=setting
-            )
         return secret
 
     def _file(self, place: str, setting: str) -> str:
@@ -343,6 +354,14 @@ class _Reading:
         except OSError as error:
             raise SettingsInvalid(f"{setting}: {place} cannot be read: {_reason(error)}", param=setting) from None
         return str(whole)
+
+
+def _one_word(secret: str, setting: str) -> str:
+    if not (secret.isascii() and secret.isprintable()) or " " in secret:
+        raise SettingsInvalid(
+            f"{setting}: a secret is printable ASCII without spaces; this one has other characters", param=setting
+        )
+    return secret
 
 
 def _find(path: Path | None) -> Path | None:

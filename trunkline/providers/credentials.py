@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
-from urllib.parse import SplitResult, urlsplit
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
-from msgspec import Meta
 
 from trunkline.catalog.engines import SANDBOXES
 from trunkline.catalog.provider_row import CredentialKind, Provider
 from trunkline.catalog.providers import PROVIDERS, find
 from trunkline.errors import SettingsInvalid
 from trunkline.observe import Secret
-from trunkline.providers.transport import Origin
+from trunkline.providers import azure, bedrock, vertex
+from trunkline.providers.base_url import is_loopback, split_base_url
+from trunkline.providers.provider_options import Place, Placed
+from trunkline.providers.provider_options import ProviderOptions as ProviderOptions
+from trunkline.providers.signing import Identity, Signer
+from trunkline.providers.transport import Origin, Transport
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
 SANDBOX_ORIGIN = Origin(scheme="sandbox", host="sandbox", port=0)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?\.?|[0-9a-f:.]{2,45}")
-_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
-_PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*")
 
-
-class ProviderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[providers.NAME]`"""
-
-    kind: Annotated[str | None, Meta(description="The registry row it behaves like; default: the row called NAME.")] = (
-        None
+PLACES: Final[Mapping[str, Callable[[Place], Placed]]] = {
+    "aws": bedrock.place,
+    "google": vertex.place,
+    "azure": azure.place,
+}
+"""The kinds of credentials that want more than a header, and what makes an address and an identity of the settings."""
+VARIABLES: Final = (*bedrock.VARIABLES, *vertex.VARIABLES, *azure.VARIABLES)
+"""The names in the environment that they read beside the usual keys."""
+_OWN_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
+    "aws": frozenset(
+        ("region", "access_key_id", "secret_access_key", "session_token", "role_arn", "web_identity_token_file")
     )
-    base_url: Annotated[str | None, Meta(description="Where it is, up to and without `/chat/completions`.")] = None
-    api_key: Annotated[str | None, Meta(description="`env:NAME`, `file:PATH` or the key itself.")] = None
-    use_proxy: Annotated[bool, Meta(description="Go through HTTPS_PROXY when it is set (honours NO_PROXY).")] = True
+    | {"use_metadata", "token_url"},
+    "google": frozenset(("project", "location", "google_credentials", "use_metadata", "token_url")),
+    "azure": frozenset(("api_version", "tenant_id", "client_id", "client_secret", "use_metadata", "token_url")),
+}
+_HEADERS: Final[Mapping[str, bytes]] = {"google": b"x-goog-api-key", "azure": b"api-key"}
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """A provider that can be called. `headers` hold its credential and belong to `origin` alone.
 
-    `row` is the registry's with the base URL that is used. `path_prefix` comes before `/chat/completions`.
+    `row` is the registry's with the base URL that is used. `path_prefix` comes before each protocol's own path.
+    `signer` is there when no fixed header will do; it signs what goes to `origin`. `api_version` is Azure's.
     """
 
     provider_id: str
@@ -49,6 +57,15 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[bytes, bytes], ...]
     use_proxy: bool
     secret: Secret | None = None
+    identity: Identity | None = None
+    signer: Signer | None = None
+    api_version: str | None = None
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Everything that must never be printed."""
+        own = (self.secret,) if self.secret is not None else ()
+        return own if self.identity is None else (*own, *self.identity.secrets)
 
     def __repr__(self) -> str:
         return f"Upstream({self.provider_id!r}, {self.origin}, secret={self.secret})"
@@ -76,9 +93,26 @@ def configured(options: Mapping[str, ProviderOptions], environment: Mapping[str,
         upstreams[provider_id] = upstream
     for row in PROVIDERS.values():
         key = _usual_key(row, environment)
-        if key is not None and row.base_url is not None and row.id not in upstreams:
-            upstreams[row.id] = _upstream(row.id, row, key, use_proxy=True)
+        if key is None or row.id in upstreams:
+            continue
+        if row.credential in PLACES:
+            try:
+                upstreams[row.id] = _from_settings(row.id, ProviderOptions(), environment)
+            except SettingsInvalid:
+                continue  # a key without a region or an endpoint says nothing yet
+        elif row.base_url is not None:
+            upstreams[row.id] = _upstream(row.id, row, Placed(base_url=row.base_url, key=key), use_proxy=True)
     return upstreams
+
+
+def with_signers(upstreams: Mapping[str, Upstream], transport: Transport) -> dict[str, Upstream]:
+    """The same, ready to sign. Tokens are fetched through `transport` when the first call needs one."""
+    return {
+        name: upstream
+        if upstream.identity is None
+        else msgspec.structs.replace(upstream, signer=upstream.identity.signer(transport))
+        for name, upstream in upstreams.items()
+    }
 
 
 def sandbox(row: Provider) -> Upstream:
@@ -90,39 +124,6 @@ def sandbox(row: Provider) -> Upstream:
         headers=(),
         use_proxy=False,
     )
-
-
-def split_base_url(base_url: str, setting: str) -> tuple[Origin, bytes]:
-    """`https://host/v1` -> its origin and `/v1`. Raises SettingsInvalid, naming `setting`, never showing userinfo."""
-
-    def refused(reason: str) -> SettingsInvalid:
-        return SettingsInvalid(f"{setting}: {reason}; write it like https://llm.example.com/v1", param=setting)
-
-    try:
-        parts: SplitResult = urlsplit(base_url)
-        port = parts.port
-    except ValueError:
-        raise refused("it is no URL") from None
-    # urlsplit quietly drops tabs and line ends.
-    if not base_url.isascii() or not base_url.isprintable() or " " in base_url:
-        raise refused("it holds a character that a URL cannot")
-    if parts.scheme not in DEFAULT_PORTS:
-        raise refused("it must begin with http:// or https://")
-    if parts.username is not None or parts.password is not None:
-        raise refused("a credential belongs in api_key, not in the URL")
-    if parts.query or parts.fragment or "?" in base_url or "#" in base_url:
-        raise refused("it has a query or a fragment, which calls could not keep")
-    host = parts.hostname or ""
-    if not _HOST.fullmatch(host):
-        raise refused("it has no host")
-    if port == 0:
-        raise refused("its port is not between 1 and 65535")
-    path = parts.path.rstrip("/")
-    if not _PATH.fullmatch(path) or ".." in path.split("/"):
-        raise refused("its path holds a character that a URL cannot")
-    if path.endswith("/chat/completions"):
-        raise refused("it ends before /chat/completions")
-    return Origin(scheme=parts.scheme, host=host, port=port or DEFAULT_PORTS[parts.scheme]), path.encode()
 
 
 def _from_settings(name: str, given: ProviderOptions, environment: Mapping[str, str]) -> Upstream:
@@ -139,26 +140,38 @@ def _from_settings(name: str, given: ProviderOptions, environment: Mapping[str, 
         if own and given == ProviderOptions():
             return sandbox(row)
         raise SettingsInvalid(f"{setting}: the sandbox is inside the gateway and has no settings", param=setting)
+    provider_id = row.id if own else name
+    _check_id(provider_id, row, setting)
+    _check_own_settings(row, given, setting)
+    place = PLACES.get(row.credential, functools.partial(_place, row))
+    placed = place(Place(provider_id, setting, given, environment, _usual_key(row, environment)))
+    return _upstream(provider_id, row, placed, use_proxy=given.use_proxy)
+
+
+def _place(row: Provider, here: Place) -> Placed:
+    """Where a provider is whose credential is a key or nothing."""
+    given = here.given
     base_url = given.base_url if given.base_url is not None else row.base_url
     if base_url is None:
         raise SettingsInvalid(
-            f"{setting}.base_url is missing; for {row.name} it looks like {row.base_url_looks_like}",
-            param=f"{setting}.base_url",
+            f"{here.setting}.base_url is missing; for {row.name} it looks like {row.base_url_looks_like}",
+            param=f"{here.setting}.base_url",
         )
     key = given.api_key
     if key is None and (given.base_url is None or row.base_url is None):
         # A usual key belongs to the usual URL: it is never sent to another that the settings name.
-        key = _usual_key(row, environment)
+        key = here.usual_key
     if key is None and given.base_url is None and row.key_names:
-        raise SettingsInvalid(
-            f"{setting}.api_key is missing; set it, or {row.key_names[0]} in the environment",
-            param=f"{setting}.api_key",
-        )
-    provider_id = row.id if own else name
-    _check_id(provider_id, row, setting)
-    return _upstream(
-        provider_id, msgspec.structs.replace(row, base_url=base_url.rstrip("/")), key, use_proxy=given.use_proxy
-    )
+        raise here.missing("api_key", row.key_names[0])
+    return Placed(base_url=base_url, key=key)
+
+
+def _check_own_settings(row: Provider, given: ProviderOptions, setting: str) -> None:
+    """What only another cloud reads is a mistake, not a wish."""
+    own = _OWN_SETTINGS.get(row.credential, frozenset())
+    for field in sorted(frozenset().union(*_OWN_SETTINGS.values()) - own):
+        if getattr(given, field) not in (None, False):
+            raise SettingsInvalid(f"{setting}.{field}: {row.name} has no use for it", param=f"{setting}.{field}")
 
 
 def _check_id(provider_id: str, row: Provider, setting: str) -> None:
@@ -174,34 +187,35 @@ def _unknown_kind(name: str, given: ProviderOptions) -> str:
     return f"{name} is no known provider; say which it behaves like, such as kind = 'openai-compatible'"
 
 
-def _upstream(provider_id: str, row: Provider, key: str | None, *, use_proxy: bool) -> Upstream:
+def _upstream(provider_id: str, row: Provider, placed: Placed, *, use_proxy: bool) -> Upstream:
     setting = f"providers.{provider_id}"
-    if row.base_url is None:
-        raise SettingsInvalid(f"{setting}.base_url is missing", param=f"{setting}.base_url")
-    origin, path_prefix = split_base_url(row.base_url, f"{setting}.base_url")
+    base_url, key = placed.base_url.rstrip("/"), placed.key
+    origin, path_prefix = split_base_url(base_url, f"{setting}.base_url")
     if key is not None and (not key.isascii() or not key.isprintable() or " " in key or not key):
         raise SettingsInvalid(f"{setting}.api_key: a key is printable ASCII without spaces", param=f"{setting}.api_key")
     secret = Secret(key) if key is not None else None
     headers = tuple(credential_headers(row.credential, secret)) if secret is not None else ()
     return Upstream(
         provider_id=provider_id,
-        row=row,
+        row=msgspec.structs.replace(row, base_url=base_url),
         origin=origin,
         path_prefix=path_prefix,
         headers=headers,
         # A proxy has no business between us and an engine on this machine.
-        use_proxy=use_proxy and not _LOOPBACK.fullmatch(origin.host),
+        use_proxy=use_proxy and not is_loopback(origin),
         secret=secret,
+        identity=placed.identity,
+        api_version=placed.api_version,
     )
 
 
 def credential_headers(kind: CredentialKind, secret: Secret) -> Iterator[tuple[bytes, bytes]]:
     """An engine that wants no key gets the one it was given as a bearer token: it was started with one."""
     value = secret.reveal().encode("ascii")
-    if kind in ("bearer", "none"):
+    if kind in ("bearer", "aws", "none"):
         yield b"authorization", b"Bearer " + value
     else:
-        yield kind.encode(), value
+        yield _HEADERS.get(kind, kind.encode("ascii")), value
 
 
 def _usual_key(row: Provider, environment: Mapping[str, str]) -> str | None:

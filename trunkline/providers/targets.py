@@ -1,0 +1,67 @@
+"""Path and query of calls whose URL names the model."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from trunkline.errors import InvalidRequest
+
+# https://github.com/openai/openai-python/blob/main/src/openai/lib/azure.py: the others name the model in the body alone
+AZURE_DEPLOYMENT_PATHS = frozenset(
+    (
+        b"/chat/completions",
+        b"/embeddings",
+        b"/audio/transcriptions",
+        b"/audio/translations",
+        b"/audio/speech",
+        b"/images/generations",
+        b"/images/edits",
+    )
+)
+
+
+def segment(model: str, safe: str = "") -> bytes:
+    """A model's name as one segment of a path. Raises InvalidRequest for one that would mean another path."""
+    if model in ("", ".", ".."):
+        raise InvalidRequest(f"'{model}' cannot be a model's name.", param="model")
+    return quote(model, safe=safe).encode("ascii")
+
+
+def bedrock_converse(prefix: bytes, model: str, *, streaming: bool) -> bytes:
+    """A name may be an ARN: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html"""
+    return prefix + b"/model/" + segment(model) + (b"/converse-stream" if streaming else b"/converse")
+
+
+def gemini(prefix: bytes, model: str, *, streaming: bool) -> bytes:
+    """Without alt=sse a stream is one JSON array: https://ai.google.dev/api/generate-content"""
+    verb = b":streamGenerateContent?alt=sse" if streaming else b":generateContent"
+    return prefix + b"/models/" + segment(model) + verb
+
+
+def gemini_count_tokens(prefix: bytes, model: str) -> bytes:
+    return prefix + b"/models/" + segment(model) + b":countTokens"
+
+
+def vertex_messages(prefix: bytes, model: str, *, streaming: bool) -> bytes:
+    """Claude on Vertex AI: https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai
+
+    The body has no `model`, and `anthropic_version: vertex-2023-10-16` in the header's place.
+    """
+    verb = b":streamRawPredict" if streaming else b":rawPredict"
+    return prefix + b"/models/" + segment(model, "@") + verb
+
+
+def vertex_count_tokens(prefix: bytes) -> bytes:
+    """The model stays in the body: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens"""
+    return prefix + b"/models/count-tokens:rawPredict"
+
+
+def azure(prefix: bytes, path: bytes, deployment: str, api_version: str | None) -> bytes:
+    """`path` is OpenAI's own. A prefix that ends in `/openai` has a path for each deployment, one in `/openai/v1` none.
+
+    https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
+    """
+    query = b"?api-version=" + api_version.encode("ascii") if api_version is not None else b""
+    if prefix.endswith(b"/openai") and path in AZURE_DEPLOYMENT_PATHS:
+        return prefix + b"/deployments/" + segment(deployment) + path + query
+    return prefix + path + query
