@@ -1,0 +1,56 @@
+"""Errors as OpenAI's API has them: four keys in an envelope, and a type and code for each status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from trunkline.errors import NotFound, TrunklineError
+from trunkline.providers.sandbox.directives import Directives
+from trunkline.providers.sandbox.response import Plan, Step
+from trunkline.providers.transport import Headers
+from trunkline.wire import codec
+
+JSON: Headers = [(b"content-type", b"application/json")]
+
+
+class ErrorFacts(msgspec.Struct):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(msgspec.Struct):
+    error: ErrorFacts
+
+
+_STATUS_FACTS = {
+    401: ("invalid_request_error", "invalid_api_key"),
+    402: ("insufficient_quota", "insufficient_credits"),
+    403: ("permission_error", "permission_denied"),
+    404: ("invalid_request_error", "model_not_found"),
+    429: ("requests", "rate_limit_exceeded"),
+}
+
+
+def refusal(error: TrunklineError) -> Plan:
+    """400, or 404 for what is not there."""
+    facts = ErrorFacts(error.message, "invalid_request_error", error.param, error.code)
+    return Plan(status=404 if isinstance(error, NotFound) else 400, headers=JSON, steps=_body(facts))
+
+
+def failure(told: Directives) -> Plan:
+    """The status that `faulty` is told to fail with."""
+    status = told.status or 500
+    kind, code = _STATUS_FACTS.get(status, ("server_error" if status >= 500 else "invalid_request_error", None))
+    headers = list(JSON)
+    if told.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % told.retry_after))
+    facts = ErrorFacts(f"the sandbox fails with status {status}, as told", kind, None, code)
+    return Plan(status=status, headers=headers, first_s=told.first_ms / 1000, steps=_body(facts))
+
+
+def _body(facts: ErrorFacts) -> Iterator[Step]:
+    return iter((codec.encode(ErrorBody(facts)),))
