@@ -1,0 +1,86 @@
+"""How many tokens a request has, about, where nobody can be asked who knows.
+
+Four characters of ASCII are a token, one character of another script is. What is not text is counted as vendors bill
+it: a picture as 1,000 tokens (Anthropic: width x height / 750, at most 1,600:
+https://platform.claude.com/docs/en/build-with-claude/vision), a page of a document as about 3 KB of it
+(https://platform.claude.com/docs/en/build-with-claude/pdf-support), sound as 32 a second of 16 KB
+(https://ai.google.dev/gemini-api/docs/audio).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from trunkline.translation.exchange import (
+    Media,
+    Opaque,
+    Part,
+    Reasoning,
+    Request,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+
+TURN_TOKENS = 4
+TOOL_TOKENS = 8
+IMAGE_TOKENS = 1000
+PAGE_TOKENS = 2000
+PAGE_BYTES = 3000
+SOUND_TOKENS = 32
+SOUND_BYTES = 16_000
+REMOTE_TOKENS = 2000
+"""A document or sound of which only the address is known."""
+
+
+def tokens(request: Request) -> int:
+    """At least 1."""
+    counted = sum(TURN_TOKENS + _parts(turn.parts) for turn in request.turns)
+    for tool in request.tools:
+        counted += TOOL_TOKENS + (_tool(tool) if isinstance(tool, Tool) else _text(bytes(tool.raw).decode()))
+    if request.output_format is not None and request.output_format.schema is not None:
+        counted += _text(bytes(request.output_format.schema).decode())
+    return max(1, counted)
+
+
+def _parts(parts: Iterable[Part]) -> int:
+    return sum(map(_part, parts))
+
+
+def _part(part: Part) -> int:
+    if isinstance(part, Media):
+        return _media(part)
+    if isinstance(part, ToolCall):
+        return TOOL_TOKENS + _text(part.name) + _text(part.arguments)
+    if isinstance(part, ToolResult):
+        return TOOL_TOKENS + _parts(part.parts)
+    if isinstance(part, Reasoning):
+        return _text(part.text) + sum(map(_text, part.summaries))
+    if isinstance(part, Opaque):
+        return _text(bytes(part.raw).decode())
+    return _text(part.text)
+
+
+def _media(part: Media) -> int:
+    if part.kind == "image":
+        return IMAGE_TOKENS
+    if part.text is not None:
+        return _text(part.text)
+    if part.data is None:
+        return REMOTE_TOKENS
+    size = len(part.data) * 3 // 4
+    if part.kind == "document":
+        return PAGE_TOKENS * (1 + size // PAGE_BYTES)
+    return SOUND_TOKENS * (1 + size // SOUND_BYTES)
+
+
+def _tool(tool: Tool) -> int:
+    schema = bytes(tool.parameters).decode() if tool.parameters is not None else ""
+    return _text(tool.name) + _text(tool.description or "") + _text(schema)
+
+
+def _text(text: str) -> int:
+    if text.isascii():
+        return (len(text) + 3) // 4
+    plain = sum(character < "\x80" for character in text)
+    return (plain + 3) // 4 + len(text) - plain
