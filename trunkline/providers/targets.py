@@ -1,4 +1,4 @@
-"""Path and query of calls whose URL names the model."""
+"""Path and query of calls whose URL names the model; all but Azure's follow the base URL and the row's prefix."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ def segment(model: str, safe: str = "") -> bytes:
     return quote(model, safe=safe).encode("ascii")
 
 
-def bedrock_converse(prefix: bytes, model: str, *, streaming: bool) -> bytes:
+def bedrock_converse(model: str, *, streaming: bool) -> bytes:
     """A name may be an ARN: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html"""
-    return prefix + b"/model/" + segment(model) + (b"/converse-stream" if streaming else b"/converse")
+    return b"/model/" + segment(model) + (b"/converse-stream" if streaming else b"/converse")
 
 
-def gemini(prefix: bytes, model: str, *, streaming: bool) -> bytes:
+def gemini(model: str, *, streaming: bool) -> bytes:
     """Without alt=sse a stream is one JSON array: https://ai.google.dev/api/generate-content"""
     verb = b":streamGenerateContent?alt=sse" if streaming else b":generateContent"
-    return prefix + b"/models/" + segment(model) + verb
+    return b"/models/" + segment(model) + verb
 
 
-def gemini_count_tokens(prefix: bytes, model: str) -> bytes:
-    return prefix + b"/models/" + segment(model) + b":countTokens"
+def gemini_count_tokens(model: str) -> bytes:
+    return b"/models/" + segment(model) + b":countTokens"
 
 
-def vertex_messages(prefix: bytes, model: str, *, streaming: bool) -> bytes:
+def vertex_messages(model: str, *, streaming: bool) -> bytes:
     """Claude on Vertex AI: https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai
 
     The body has no `model`, and `anthropic_version: vertex-2023-10-16` in the header's place.
     """
-    verb = b":streamRawPredict" if streaming else b":rawPredict"
-    return prefix + b"/models/" + segment(model, "@") + verb
+    return b"/models/" + segment(model, "@") + (b":streamRawPredict" if streaming else b":rawPredict")
 
 
-def vertex_count_tokens(prefix: bytes) -> bytes:
-    """The model stays in the body: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens"""
-    return prefix + b"/models/count-tokens:rawPredict"
+# The model stays in the body:
+# https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens
+VERTEX_COUNT_TOKENS = b"/models/count-tokens:rawPredict"
 
 
 def azure(prefix: bytes, path: bytes, deployment: str, api_version: str | None) -> bytes:
-    """`path` is OpenAI's own. A prefix that ends in `/openai` has a path for each deployment, one in `/openai/v1` none.
+    """The whole target. `path` is OpenAI's own. A prefix that ends in `/openai` has a path for each deployment, one in
+    `/openai/v1` none.
 
     https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
     """
