@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trunkline.errors import NotFound
-from trunkline.providers.sandbox import chat
+from trunkline.providers.sandbox import chat, messages, openai_api
 from trunkline.providers.sandbox.faults import FaultCounts
 from trunkline.providers.sandbox.response import Plan
 from trunkline.providers.transport import UpstreamRequest
@@ -21,6 +21,8 @@ def faces() -> list[Face]:
     """All faces, in the order in which they are asked. What a face remembers is its own, and so its transport's."""
     return [
         chat_completions,
+        messages.MessagesFace(),
+        openai_api.face,
     ]
 
 

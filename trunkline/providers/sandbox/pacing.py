@@ -1,4 +1,4 @@
-"""How an answer passes in time: its pace, and the faults that `faulty` has inside it. A position is a number of tokens."""
+"""How an answer passes in time: its pace, and the faults of `faulty` inside it. A position is a number of tokens."""
 
 from __future__ import annotations
 
