@@ -24,12 +24,14 @@ from trunkline.http import board, problems, server, supervisor
 from trunkline.http.admin import AdminServices, ProviderStatus, Reloaded, Status, create_admin
 from trunkline.http.asgi import Application, Receive, Scope, Send
 from trunkline.http.board import Board
+from trunkline.http.conversations import ConversationRoutes
 from trunkline.http.cors import Cors
 from trunkline.http.door import Door
 from trunkline.http.facts import FactHeaders
 from trunkline.http.inference import InferenceRoutes
 from trunkline.http.models import ModelRoutes
 from trunkline.http.probes import Probes
+from trunkline.http.responses import ResponseRoutes
 from trunkline.http.server import Hooks, Seat, Serving
 from trunkline.observe import Metrics
 from trunkline.pipeline.call import LiveSettings, Pipeline
@@ -44,6 +46,7 @@ from trunkline.providers.transport import Transport
 from trunkline.routing.table import Available, RouteTable
 from trunkline.storage.keys import Grant
 from trunkline.storage.store import Store
+from trunkline.storage.upkeep import keep_tidy
 
 BESIDE = ("/admin", "/console", "/docs", "/openapi.json", "/llms.txt")
 METRICS_FOLDER = "metrics"
@@ -120,6 +123,8 @@ class App:
         door.add("POST", "/v1/chat/completions", inference.chat_completions)
         door.add("GET", "/v1/models", models.list)
         door.add_prefix("GET", "/v1/models/", models.show)
+        ResponseRoutes(door, self.store.responses).add_to(door)
+        ConversationRoutes(door, self.store.conversations, options.body_limit_bytes).add_to(door)
         probes = Probes(door, self.serving.readiness, self.board.render, behind_proxy=options.behind_proxy)
         probes.add_to(door)
         services = AdminServices(identify=self._identify, reload=self._reload_everywhere, status=self._status)
@@ -139,6 +144,7 @@ class App:
         self._spawn(board.watch(self.metrics, self.board if self.settings.server.workers > 1 else None))
         self._spawn(self._watch_file())
         self._spawn(self._discover())
+        self._spawn(keep_tidy(self.store))
         # What is alive now (modules, catalog, routes) stays so: the collector need not walk it for every generation.
         gc.collect()
         gc.freeze()

@@ -69,6 +69,7 @@ async def test_another_account_knows_nothing_of_it(store: SqlResponseStore, data
     assert await store.events(other, made.id, -1) == []
     assert await store.append_events(other, made.id, 1, [b"{}"]) is None
     assert await store.set_status(other, made.id, "cancelled") is None
+    assert await store.status(other, made.id) is None
     with pytest.raises(InvalidRequest):
         await store.chain(other, made.id)
     follower = response(account_id=other, previous_response_id=made.id)
@@ -314,8 +315,22 @@ async def test_what_nobody_runs_any_more_fails(store: SqlResponseStore, held_clo
     assert found is not None
     assert found.status == "failed"
     assert msgspec.json.decode(found.response)["error"] == msgspec.json.decode(ERROR)
-    statuses = [getattr(await store.get(ROOT, made.id), "status", None) for made in (alive, waiting, done)]
+    statuses = [await store.status(ROOT, made.id) for made in (alive, waiting, done)]
     assert statuses == ["in_progress", "in_progress", "completed"]
+
+
+@pytest.mark.parametrize("told", [0, 3])
+async def test_a_stream_that_nobody_ends_any_more_has_an_end(
+    store: SqlResponseStore, held_clock: HeldClock, told: int
+) -> None:
+    made = response(background=True, status="in_progress")
+    await store.put(made)
+    await store.append_events(ROOT, made.id, 0, [b'{"n":%d}' % number for number in range(told)])
+    assert await store.abandon(held_clock.now_s + 1, ERROR) == 1
+    last = (await store.events(ROOT, made.id, -1))[-1]
+    event = msgspec.json.decode(last.data)
+    assert (event["type"], event["sequence_number"], last.sequence_number) == ("response.failed", told, told)
+    assert (event["response"]["status"], event["response"]["error"]) == ("failed", msgspec.json.decode(ERROR))
 
 
 async def test_a_response_and_its_items_are_kept_together(

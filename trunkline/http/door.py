@@ -133,10 +133,13 @@ class Door:
         problem = problems.problem(error, problems.family_of(scope["path"], named), request_id)
         await respond(send, problem.status, [*problem.headers, (b"x-request-id", request_id.encode())], problem.body)
 
+    def request_id(self, scope: Scope) -> tuple[bytes, bytes]:
+        """The header with the id that every answer carries."""
+        return b"x-request-id", request_id_of(dict(scope["headers"]), self._request_ids.new()).encode()
+
     async def answer(self, scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:
         """Any other answer, with the id that every answer carries."""
-        request_id = request_id_of(dict(scope["headers"]), self._request_ids.new())
-        await respond(send, status, [*headers, (b"x-request-id", request_id.encode())], body)
+        await respond(send, status, [*headers, self.request_id(scope)], body)
 
     async def _refuse_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """No WebSocket route exists; a close before accept is answered 403 by the server."""

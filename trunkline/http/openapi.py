@@ -6,15 +6,18 @@ for reading only: the routes check bodies themselves and pass on fields that are
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 import trunkline
+from trunkline.http import openapi_stored
+from trunkline.http.operations import REF, Json
+from trunkline.http.operations import answers as _answers
+from trunkline.http.operations import json_content as _json
+from trunkline.http.operations import operation as _operation
 
-REF = "#/components/schemas/{name}"
-Json: TypeAlias = dict[str, Any]
 OPERATION_KEYS = ("get", "put", "post", "delete", "patch", "head")
 
 
@@ -139,7 +142,16 @@ class Health(msgspec.Struct):
     status: str
 
 
-STRUCTS = (ChatCompletionRequest, ChatCompletion, ChatCompletionChunk, ModelCard, ModelList, Error, Health)
+STRUCTS = (
+    ChatCompletionRequest,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ModelCard,
+    ModelList,
+    Error,
+    Health,
+    *openapi_stored.STRUCTS,
+)
 
 
 def document(own: Json) -> Json:
@@ -162,7 +174,7 @@ def document(own: Json) -> Json:
             {"name": "reference", "description": "What describes the rest. No key needed."},
         ],
         "security": [{"bearer": []}, {"apiKey": []}],
-        "paths": {**_inference_paths(), **_health_paths(), **_own_paths(own)},
+        "paths": {**_inference_paths(), **openapi_stored.paths(), **_health_paths(), **_own_paths(own)},
         "components": {
             "schemas": {**components.get("schemas", {}), **described},
             "securitySchemes": {
@@ -218,25 +230,6 @@ def llms_text(spec: Json, address: str) -> str:
     ]
     lines += [f"- `{method} {path}`: {one.get('summary', '')}" for method, path, one in operations(spec)]
     return "\n".join(lines) + "\n"
-
-
-def _json(name: str) -> Json:
-    return {"application/json": {"schema": {"$ref": REF.format(name=name)}}}
-
-
-def _answers(description: str, content: Json) -> Json:
-    return {
-        "200": {
-            "description": description,
-            "headers": {"x-request-id": {"description": "Yours, or ours.", "schema": {"type": "string"}}},
-            "content": content,
-        },
-        "default": {"description": "A refusal or a failure.", "content": _json("Error")},
-    }
-
-
-def _operation(tag: str, name: str, summary: str, responses: Json, **more: Any) -> Json:
-    return {"tags": [tag], "operationId": name, "summary": summary, "responses": responses, **more}
 
 
 def _inference_paths() -> Json:

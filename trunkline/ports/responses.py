@@ -139,14 +139,18 @@ class ResponseStore(Protocol):
         response that was deleted, stops; nothing was kept then."""
         ...
 
+    async def status(self, account_id: AccountId, response_id: str) -> ResponseStatus | None:
+        """Without reading the rest of it; None when it is unknown."""
+        ...
+
     async def events(self, account_id: AccountId, response_id: str, after: int) -> list[ResponseEvent]:
         """The next events with numbers above `after`, in order: about a MiB at a time, so ask again with the last
         number until none come. Empty when the response is unknown."""
         ...
 
     async def abandon(self, silent_since: float, error: bytes) -> int:
-        """Fail every background response that gave no sign of life since: the process that ran it is gone. Returns
-        how many."""
+        """Fail every background response that gave no sign of life since: the process that ran it is gone. Its last
+        event is then `response.failed`, and `error` (a JSON object) stands in it. Returns how many."""
         ...
 
     async def sweep(self, now_s: float) -> int:

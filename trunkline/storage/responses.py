@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal, select, tuple_, update
 
 from trunkline import clock
 from trunkline.errors import InvalidRequest
@@ -103,19 +103,16 @@ class SqlResponseStore:
                 select(responses.c.status).where(*_is(responses, account_id, response_id))
             ).scalar_one_or_none()
             if touched.rowcount == 1 and events:
-                place = _events_place(account_id, response_id, first_sequence)
-                connection.execute(
-                    insert(response_events).values(
-                        account_id=account_id,
-                        response_id=response_id,
-                        first_sequence=first_sequence,
-                        last_sequence=first_sequence + len(events) - 1,
-                        content=self._sealer.seal(place, _encode(list(events))),
-                    )
-                )
+                self._add_events(connection, (account_id, response_id), first_sequence, events)
             return status
 
         return await self._threads.write(work)
+
+    async def status(self, account_id: AccountId, response_id: str) -> ResponseStatus | None:
+        statement = select(responses.c.status).where(
+            *_is(responses, account_id, response_id), responses.c.expires_at > clock.now_s()
+        )
+        return await self._threads.read(lambda connection: connection.execute(statement).scalar_one_or_none())
 
     async def events(self, account_id: AccountId, response_id: str, after: int) -> list[ResponseEvent]:
         statement = (
@@ -157,7 +154,7 @@ class SqlResponseStore:
         def work(connection: Connection) -> int:
             found = [self._record(row) for row in connection.execute(statement).all()]
             for response in found:
-                self._move(connection, response, "failed", error)
+                self._add_failure(connection, self._move(connection, response, "failed", error))
             return len(found)
 
         return await self._threads.write(work)
@@ -170,6 +167,31 @@ class SqlResponseStore:
         )
         statement = delete(responses).where(tuple_(responses.c.account_id, responses.c.response_id).in_(expired))
         return await self._threads.write(lambda connection: connection.execute(statement).rowcount)
+
+    def _add_events(
+        self, connection: Connection, whose: tuple[str, str], first_sequence: int, events: Sequence[bytes]
+    ) -> None:
+        """`whose`: account and response."""
+        place = _events_place(*whose, first_sequence)
+        connection.execute(
+            insert(response_events).values(
+                account_id=whose[0],
+                response_id=whose[1],
+                first_sequence=first_sequence,
+                last_sequence=first_sequence + len(events) - 1,
+                content=self._sealer.seal(place, _encode(list(events))),
+            )
+        )
+
+    def _add_failure(self, connection: Connection, failed: StoredResponse) -> None:
+        """The end of a stream that nobody else will end."""
+        whose = (failed.account_id, failed.id)
+        last: int | None = connection.execute(
+            select(func.max(response_events.c.last_sequence)).where(*_is(response_events, *whose))
+        ).scalar_one()
+        number = 0 if last is None else last + 1
+        event = {"type": "response.failed", "response": msgspec.Raw(failed.response), "sequence_number": number}
+        self._add_events(connection, whose, number, [codec.encode(event)])
 
     def _put(self, connection: Connection, response: StoredResponse, position: int | None) -> bool:
         if not self._may_put(connection, response):
