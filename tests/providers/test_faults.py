@@ -115,3 +115,168 @@ def test_any_bytes_become_an_error_of_the_tree(said: bytes, status: int) -> None
 def test_retry_after(headers: Headers, seconds: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now_s", lambda: 946_684_800.0)
     assert faults.retry_after_s(headers) == seconds
+
+
+AWS_TYPE = b"x-amzn-errortype"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "said", "kind", "code", "message"),
+    [
+        (
+            400,
+            [(AWS_TYPE, b"ValidationException:http://internal.amazon.com/coral/com.amazon.bedrock/")],
+            b'{"message":"The provided model identifier is invalid."}',
+            errors.UpstreamRefused,
+            "ValidationException",
+            "The provided model identifier is invalid.",
+        ),
+        (
+            404,
+            [],
+            b'{"__type":"com.amazon.coral.service#ResourceNotFoundException","Message":"No such model."}',
+            errors.UpstreamRefused,
+            "ResourceNotFoundException",
+            "No such model.",
+        ),
+        (
+            429,
+            [(AWS_TYPE, b"ThrottlingException")],
+            b'{"message":"Too many tokens, please wait before trying again."}',
+            errors.UpstreamRateLimited,
+            None,
+            "office: Too many tokens, please wait before trying again.",
+        ),
+        (
+            424,
+            [(AWS_TYPE, b"ModelErrorException")],
+            b'{"message":"m","originalStatusCode":500}',
+            errors.UpstreamFailed,
+            None,
+            "office failed (424): m",
+        ),
+        (
+            400,
+            [],
+            b'{"error":{"code":400,"message":"Unknown name","status":"INVALID_ARGUMENT"}}',
+            errors.UpstreamRefused,
+            "INVALID_ARGUMENT",
+            "Unknown name",
+        ),
+        (
+            404,
+            [],
+            b'[{"error":{"code":404,"message":"models/x is not found","status":"NOT_FOUND"}}]',
+            errors.UpstreamRefused,
+            "NOT_FOUND",
+            "models/x is not found",
+        ),
+        (
+            404,
+            [],
+            b'{"error":{"code":"DeploymentNotFound","message":"The API deployment does not exist."}}',
+            errors.UpstreamRefused,
+            "DeploymentNotFound",
+            "The API deployment does not exist.",
+        ),
+        (
+            404,
+            [],
+            b'{"error":{"code":"404","message":"Resource not found"}}',
+            errors.UpstreamRefused,
+            "provider_refused",
+            "Resource not found",
+        ),
+        (
+            400,
+            [],
+            (
+                b'{"error":{"message":"The response was filtered","type":null,"param":"prompt","code":"content_filter",'
+                b'"status":400,"innererror":{"code":"ResponsibleAIPolicyViolation"}}}'
+            ),
+            errors.UpstreamRefused,
+            "content_filter",
+            "The response was filtered",
+        ),
+        (
+            401,
+            [],
+            b'{"statusCode":401,"message":"Access denied due to invalid subscription key"}',
+            errors.UpstreamAccount,
+            "provider_account",
+            None,
+        ),
+    ],
+)
+def test_what_the_clouds_say(  # noqa: PLR0913 - a table
+    status: int, headers: Headers, said: bytes, kind: type[UpstreamError], code: str | None, message: str | None
+) -> None:
+    error = faults.refusal("office", status, headers, said)
+    assert type(error) is kind
+    if code is not None:
+        assert error.code == code
+    if message is not None:
+        assert error.message == message
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "said"),
+    [
+        (400, [(AWS_TYPE, b"IncompleteSignature")], b"{}"),
+        (400, [(AWS_TYPE, b"ServiceQuotaExceededException")], b'{"message":"over"}'),
+        (404, [(AWS_TYPE, b"FTUFormNotFilled")], b'{"message":"Model use case details have not been submitted"}'),
+        (400, [], (b'{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"API key not valid. Please pass a valid'
+                  b' API key.","details":[{"reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}')),
+    ],
+)  # fmt: skip
+def test_a_clouds_trouble_with_our_account_is_not_the_callers(status: int, headers: Headers, said: bytes) -> None:
+    assert type(faults.refusal("office", status, headers, said)) is errors.UpstreamAccount
+
+
+def test_a_clock_that_is_off_is_told_to_whoever_can_set_it() -> None:
+    said = b'{"message":"Signature expired: 20150830T123600Z is now earlier than 20150830T130000Z (...Z - 5 min.)"}'
+    error = faults.refusal("office", 403, [(AWS_TYPE, b"InvalidSignatureException")], said)
+    assert "clock" in error.message
+    assert "2015" not in error.message
+    assert "clock" not in faults.refusal("office", 403, [], b'{"message":"no"}').message
+
+
+@pytest.mark.parametrize(
+    ("details", "seconds"),
+    [
+        ([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37s"}], 37.0),
+        ([{"reason": "x"}, {"retryDelay": "37.826266380s"}], 37.82626638),
+        ([{"retryDelay": "999999999s"}], 86_400.0),
+        ([{"retryDelay": "soon"}], None),
+        ([{"retryDelay": 5}], None),
+        ("x", None),
+        (None, None),
+    ],
+)
+def test_googles_delay(details: object, seconds: float | None) -> None:
+    said = body(status="RESOURCE_EXHAUSTED", details=details)
+    assert faults.refusal("office", 429, [], said).retry_after_s == seconds
+    assert faults.refusal("office", 429, [(b"retry-after", b"7")], said).retry_after_s == 7.0
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-999, 999) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                ["error", "message", "Message", "__type", "details", "reason", "retryDelay", "status", "code"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(values, st.integers(300, 599))
+def test_any_shape_becomes_an_error_of_the_tree(said: object, status: int) -> None:
+    error = faults.refusal("office", status, [], json.dumps(said).encode())
+    assert isinstance(error, UpstreamError)
+    assert error.retry_after_s is None or error.retry_after_s >= 0
