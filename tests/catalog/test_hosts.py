@@ -8,10 +8,6 @@ def test_hosts_have_a_url_and_customers_hosts_show_what_theirs_looks_like() -> N
     assert all(row.base_url is None and row.base_url_looks_like.startswith("https://") for row in CUSTOMER_HOSTS)
 
 
-def test_azure_wants_its_key_in_a_header_of_its_own() -> None:
-    assert {row.id: row.credential for row in CUSTOMER_HOSTS}["azure"] == "api-key"
-
-
 def test_each_partner_of_hugging_face_has_its_prices_under_its_suffix() -> None:
     (huggingface,) = [row for row in HOSTS if row.id == "huggingface"]
     assert {(one.id, one.suffix) for one in huggingface.prices} == {

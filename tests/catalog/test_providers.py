@@ -9,6 +9,7 @@ import genai_prices.data
 import pytest
 
 from trunkline.catalog import providers
+from trunkline.catalog.engines import SANDBOXES
 from trunkline.catalog.provider_row import Provider
 from trunkline.catalog.providers import MAKERS, NAMES, PROVIDERS, WITHOUT_A_ROW, find
 
@@ -42,9 +43,11 @@ def test_a_base_url_lies_where_genai_prices_says_the_provider_is(row: Provider) 
 @pytest.mark.parametrize("row", PROVIDERS.values(), ids=lambda row: row.id)
 def test_a_row_is_whole(row: Provider) -> None:
     assert row.source, "a row without a source is a guess"
-    assert row.protocol == "openai_chat"
+    assert row.speaks
+    assert len({face.protocol for face in row.speaks}) == len(row.speaks)
+    assert any(not face.only for face in row.speaks), "a model that no face is for"
     assert row.base_url is None or not row.base_url.endswith("/")
-    assert row.base_url is not None or row.base_url_looks_like or row.id == "sandbox"
+    assert row.base_url is not None or row.base_url_looks_like or row in SANDBOXES
     assert row.credential == "none" or row.key_names or row.id == "openai-compatible"
     assert all(re.fullmatch(r"[A-Z][A-Z0-9_]*", name) for name in row.key_names)
     assert all(name == name.lower() for name in (row.id, *row.other_names, *row.makes))

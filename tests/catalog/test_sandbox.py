@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+from trunkline.catalog.engines import SANDBOXES
 from trunkline.catalog.sandbox import MODELS
 
-BY_NAME = {model.upstream: model for model in MODELS}
+BY_NAME = {model.upstream: model for model in MODELS if model.provider == "sandbox"}
+CHAT = {"echo", "story", "tools", "json", "think", "vision", "faulty"}
 
 
 def test_the_models_of_the_sandbox() -> None:
-    assert set(BY_NAME) == {"echo", "story", "tools", "json", "think", "vision", "faulty", "embed"}
-    assert all(model.id == f"sandbox/{name}" and model.provider == "sandbox" for name, model in BY_NAME.items())
+    assert set(BY_NAME) == CHAT | {"embed", "paint", "speak", "transcribe", "moderate", "rerank"}
+    assert all(model.id == f"{model.provider}/{model.upstream}" for model in MODELS)
+
+
+def test_the_same_models_are_behind_every_protocol() -> None:
+    for row in SANDBOXES[1:]:
+        assert {model.upstream for model in MODELS if model.provider == row.id} == CHAT
 
 
 def test_every_price_is_declared_zero() -> None:

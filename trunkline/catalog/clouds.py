@@ -41,7 +41,7 @@ CLOUDS: tuple[Provider, ...] = (
         base_url=None,
         speaks=(
             Speaks("gemini", "/publishers/google"),
-            Speaks("anthropic_messages", "/publishers/anthropic", version="vertex-2023-10-16"),
+            Speaks("anthropic_messages", "/publishers/anthropic", version="vertex-2023-10-16", only=("claude",)),
         ),
         credential="google",
         key_names=("GOOGLE_VERTEX_API_KEY",),

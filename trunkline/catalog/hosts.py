@@ -206,26 +206,6 @@ HOSTS: tuple[Provider, ...] = (
 
 CUSTOMER_HOSTS: tuple[Provider, ...] = (
     Provider(
-        id="azure",
-        name="Azure OpenAI",
-        base_url=None,
-        credential="api-key",
-        key_names=("AZURE_OPENAI_API_KEY",),
-        source="https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle",
-        prices=(PriceList("azure"),),
-        base_url_looks_like="https://RESOURCE.openai.azure.com/openai/v1",
-    ),
-    Provider(
-        id="aws",
-        name="Amazon Bedrock",
-        base_url=None,
-        key_names=("AWS_BEARER_TOKEN_BEDROCK",),
-        other_names=("bedrock",),
-        source="https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html",
-        prices=(PriceList("aws", omits=("regional.",)),),
-        base_url_looks_like="https://bedrock-runtime.REGION.amazonaws.com/openai/v1",
-    ),
-    Provider(
         id="cloudflare",
         name="Cloudflare Workers AI",
         base_url=None,

@@ -54,6 +54,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def face(self, protocol: str) -> Speaks:
         """How to reach it for a caller who speaks `protocol`: in that if it can be, else in what it speaks best."""
-        only = self.model.protocols if self.model is not None else ()
-        faces = [face for face in self.provider.speaks if not only or face.protocol in only] or self.provider.speaks
+        speaks = self.provider.speaks
+        faces = [face for face in speaks if face.only and self.upstream.startswith(face.only)]
+        faces = faces or [face for face in speaks if not face.only]
+        answered = self.model.protocols if self.model is not None else ()
+        faces = [face for face in faces if face.protocol in answered] or faces
         return next((face for face in faces if face.protocol == protocol), faces[0])

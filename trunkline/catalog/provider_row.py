@@ -44,13 +44,15 @@ class Speaks(msgspec.Struct, frozen=True):
     """A protocol that a provider answers. `prefix` stands between its base URL and the protocol's own path.
 
     `credential` is set where this protocol wants the credential in another form than the rest. `version` is what
-    the protocol's version header or parameter says on a crossing; a caller's own goes with his own body.
+    the protocol's version header or parameter says on a crossing; a caller's own goes with his own body. `only`: it is
+    for models whose names begin so, and these are spoken to in no other.
     """
 
     protocol: Protocol
     prefix: str = ""
     credential: CredentialKind | None = None
     version: str = ""
+    only: tuple[str, ...] = ()
 
 
 CHAT = (Speaks("openai_chat"),)

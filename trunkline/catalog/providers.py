@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from trunkline.catalog.clouds import CLOUDS
 from trunkline.catalog.engines import ENGINES, SANDBOXES
 from trunkline.catalog.hosts import CUSTOMER_HOSTS, HOSTS
 from trunkline.catalog.provider_row import Dialect as Dialect
@@ -210,7 +211,7 @@ MAKERS: tuple[Provider, ...] = (
 """Those that make models. Their order is the order of preference where two sell the same family."""
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
-    {row.id: row for row in (*SANDBOXES, *MAKERS, *HOSTS, *CUSTOMER_HOSTS, *ENGINES)}
+    {row.id: row for row in (*SANDBOXES, *MAKERS, *HOSTS, *CLOUDS, *CUSTOMER_HOSTS, *ENGINES)}
 )
 
 NAMES: Final[Mapping[str, str]] = MappingProxyType(

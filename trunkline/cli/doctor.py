@@ -17,11 +17,13 @@ import typer
 from trunkline import clock
 from trunkline import config as settings_file
 from trunkline.catalog.catalog import load_catalog
+from trunkline.catalog.engines import SANDBOXES
 from trunkline.cli import gateway, output
 from trunkline.cli.store import ConfigFile, DataDir, Json, open_store
 from trunkline.config import Settings
 from trunkline.errors import NotFound, SettingsInvalid, TrunklineError
-from trunkline.providers.credentials import Upstream, configured, split_base_url
+from trunkline.providers.base_url import split_base_url
+from trunkline.providers.credentials import Upstream, configured
 from trunkline.providers.discovery import find_engines
 from trunkline.providers.pool import HttpTransport
 from trunkline.providers.transport import Headers, Timers, Transport, UpstreamRequest
@@ -154,7 +156,7 @@ def check_clock(settings: Settings) -> Iterator[Finding]:
 
 def check_providers(upstreams: dict[str, Upstream]) -> Iterator[Finding]:
     for name, upstream in upstreams.items():
-        if name == "sandbox":
+        if upstream.row in SANDBOXES:
             continue
         key = (
             f"its key is set (fingerprint {upstream.secret.fingerprint()})"
@@ -162,7 +164,7 @@ def check_providers(upstreams: dict[str, Upstream]) -> Iterator[Finding]:
             else "without a key"
         )
         yield Finding(check=f"provider {name}", says=f"{upstream.origin.scheme}://{upstream.origin.host}, {key}")
-    if upstreams.keys() <= {"sandbox"}:
+    if all(upstream.row in SANDBOXES for upstream in upstreams.values()):
         yield Finding(
             check="providers",
             state="warning",
@@ -196,7 +198,7 @@ async def _check_network(settings: Settings, upstreams: dict[str, Upstream], *, 
     try:
         findings = [finding async for finding in check_here(settings, transport)]
         if online:
-            asked = (ask(transport, upstream) for name, upstream in upstreams.items() if name != "sandbox")
+            asked = (ask(transport, upstream) for upstream in upstreams.values() if upstream.row not in SANDBOXES)
             for answers in await asyncio.gather(*asked):
                 findings += answers
     except SettingsInvalid as error:
