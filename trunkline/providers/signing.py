@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Final, Generic, Protocol, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
@@ -21,7 +21,7 @@ from trunkline.observe import Secret, logger
 from trunkline.providers import faults
 from trunkline.providers.transport import Headers, Origin, Timers, Transport, UpstreamRequest
 from trunkline.wire import codec
-from trunkline.wire.provider_errors import read_error
+from trunkline.wire.provider_errors import ErrorFacts, read_error
 
 EARLY_S: Final = 225.0
 """How long before its end a token is fetched anew. Google's and AWS's metadata servers hand out the next one four and
@@ -180,7 +180,8 @@ def token_request(
 async def fetch(transport: Transport, request: UpstreamRequest, provider_id: str) -> TokenAnswer:
     """The answer of a token endpoint or metadata server. Raises UpstreamAccount when it refuses our credential.
 
-    What it said to that is for whoever runs the gateway, so it goes to the log alone, without anything like a secret.
+    What it said is for whoever runs the gateway, so it goes to the log alone, without anything that was sent or looks
+    like a secret.
     """
     response = await transport.send(request)
     body = await response.read(LONGEST_ANSWER)
@@ -188,13 +189,15 @@ async def fetch(transport: Transport, request: UpstreamRequest, provider_id: str
         return TokenAnswer(body, _served_at_s(response.headers))
     where = f"{request.origin.host} ({response.status})"
     if 400 <= response.status < 500 and response.status not in (408, 425, 429):
-        log.warning("credential_refused", provider=provider_id, status=response.status, reason=_reason(body))
+        reason = faults.clean(_without(_sent(request), _reason(body)))
+        log.warning("credential_refused", provider=provider_id, status=response.status, reason=reason)
         raise errors.UpstreamAccount(
             f"The credential of the provider {provider_id} was refused by {where}. "
             "Your key is fine; whoever runs the gateway must look at that credential.",
             status=response.status,
         )
-    raise faults.refusal(provider_id, response.status, response.headers, body)
+    wait_s = faults.retry_after_s(response.headers)
+    raise faults.from_facts(provider_id, response.status, ErrorFacts(message="no token could be had"), wait_s)
 
 
 def not_a_token(provider_id: str, origin: Origin) -> UpstreamFailed:
@@ -228,6 +231,22 @@ def _served_at_s(headers: Headers) -> float:
     return clock.now_s()
 
 
+SHORTEST_SENT: Final = 6
+
+
+def _sent(request: UpstreamRequest) -> list[str]:
+    """Every value that an answer could repeat."""
+    values = [value.decode("latin-1") for _, value in request.headers]
+    values += [value for _, value in parse_qsl(request.body.decode("ascii"))]
+    return sorted((value for value in values if len(value) >= SHORTEST_SENT), key=len, reverse=True)
+
+
+def _without(values: list[str], text: str) -> str:
+    for value in values:
+        text = text.replace(value, "[redacted]")
+    return text
+
+
 class _Refused(msgspec.Struct):
     error: str = ""
     error_description: str = ""
@@ -243,8 +262,8 @@ def _reason(body: bytes) -> str:
     except codec.UNREADABLE:
         refused = _Refused()
     if refused.error:
-        return faults.clean(f"{refused.error}: {refused.error_description}")
+        return f"{refused.error}: {refused.error_description}"
     found = _XML_ERROR.search(body)
     if found is not None:
-        return faults.clean(f"{found[1].decode('latin-1')}: {found[2].decode('latin-1')}")
-    return faults.clean(read_error(body).message)
+        return f"{found[1].decode('latin-1')}: {found[2].decode('latin-1')}"
+    return read_error(body).message
