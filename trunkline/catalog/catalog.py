@@ -131,9 +131,6 @@ def _model(entry: Listed, row: Provider, price_list: PriceList, on: dt.date, ver
         output_modalities=known.output,
         capabilities=known.capabilities,
         created=known.created,
-        protocols=known.protocols,
-        thinking=known.thinking,
-        drops=known.drops,
     )
 
 

@@ -25,7 +25,8 @@ HOSTS: tuple[Provider, ...] = (
         name="OpenRouter",
         base_url="https://openrouter.ai/api/v1",
         key_names=("OPENROUTER_API_KEY",),
-        dialect=Dialect(role_in_every_chunk=True),
+        # https://openrouter.ai/docs/features/prompt-caching
+        dialect=Dialect(role_in_every_chunk=True, takes_cache_control=True),
         source="https://openrouter.ai/docs/quickstart",
         prices=(PriceList("openrouter"),),
     ),

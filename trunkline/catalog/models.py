@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from trunkline.catalog import families
 from trunkline.catalog.prices import Price
 from trunkline.catalog.provider_row import Provider, Speaks
-from trunkline.translation.target import Thinking
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,8 +22,6 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A model as the catalog lists it. `id` is `provider/rest`; `upstream` is the name the provider knows.
 
-    `protocols`: those of its provider's that it answers, when not all. `thinking` is how it is told to reason,
-    `drops` are the parameters that it refuses.
     `context_window` and `max_output_tokens` are tokens; `created` is the day of its release in Unix seconds.
     """
 
@@ -38,9 +36,6 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     output_modalities: tuple[str, ...] | None = None
     capabilities: Capabilities = Capabilities()
     created: int | None = None
-    protocols: tuple[str, ...] = ()
-    thinking: Thinking | None = None
-    drops: tuple[str, ...] = ()
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +52,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         speaks = self.provider.speaks
         faces = [face for face in speaks if face.only and self.upstream.startswith(face.only)]
         faces = faces or [face for face in speaks if not face.only]
-        answered = self.model.protocols if self.model is not None else ()
-        faces = [face for face in faces if face.protocol in answered] or faces
+        family = families.find(self.provider.id, self.upstream)
+        if family is not None and family.only is not None:
+            faces = [face for face in faces if face.protocol == family.only] or faces
         return next((face for face in faces if face.protocol == protocol), faces[0])

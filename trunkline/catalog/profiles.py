@@ -14,7 +14,6 @@ from typing import Final
 import msgspec
 
 from trunkline.catalog.models import Capabilities
-from trunkline.translation.target import Thinking
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,9 +28,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     capabilities: Capabilities = Capabilities()
     released: dt.date | None = None
-    protocols: tuple[str, ...] = ()
-    thinking: Thinking | None = None
-    drops: tuple[str, ...] = ()
 
     @property
     def created(self) -> int | None:

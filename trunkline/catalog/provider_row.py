@@ -38,6 +38,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     role_in_every_chunk: bool = False
     drops: tuple[str, ...] = ()
     returns_reasoning: bool = False
+    takes_cache_control: bool = False
 
 
 class Speaks(msgspec.Struct, frozen=True):

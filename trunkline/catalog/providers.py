@@ -72,6 +72,8 @@ MAKERS: tuple[Provider, ...] = (
         name="DeepSeek",
         base_url="https://api.deepseek.com",
         key_names=("DEEPSEEK_API_KEY",),
+        # In a tool loop its models want their reasoning back: https://api-docs.deepseek.com/guides/thinking_mode
+        dialect=Dialect(returns_reasoning=True),
         source="https://api-docs.deepseek.com/",
         makes=("deepseek",),
         prices=(PriceList("deepseek"),),
@@ -119,6 +121,8 @@ MAKERS: tuple[Provider, ...] = (
         base_url="https://api.moonshot.ai/v1",
         key_names=("MOONSHOT_API_KEY",),
         other_names=("moonshot", "kimi"),
+        # https://platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model
+        dialect=Dialect(returns_reasoning=True),
         source="https://platform.moonshot.ai/docs/api/chat",
         makes=("kimi", "moonshot"),
         prices=(PriceList("moonshotai"),),

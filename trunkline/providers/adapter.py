@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from trunkline import __version__
+from trunkline.catalog import families
 from trunkline.catalog.models import Deployment
 from trunkline.catalog.provider_row import Speaks
 from trunkline.ids import AccountId
@@ -72,19 +73,22 @@ def reach(deployment: Deployment, upstream: Upstream, protocol: str) -> Reach:
 
 def _target(deployment: Deployment, face: Speaks) -> Target:
     dialect, model = deployment.provider.dialect, deployment.model
+    family = families.find(deployment.provider.id, deployment.upstream)
     return Target(
         provider_id=deployment.provider_id,
         model_id=deployment.model_id,
         upstream=deployment.upstream,
         version=face.version,
         max_output_tokens=model.max_output_tokens if model else None,
-        drops=(*dialect.drops, *model.drops) if model else dialect.drops,
-        thinking=model.thinking if model else None,
+        drops=(*dialect.drops, *family.drops) if family else dialect.drops,
+        thinking=family.thinking if family else None,
         json_schema=model.capabilities.json_schema if model else None,
         max_tokens_only=dialect.max_tokens_only,
+        max_tokens_renamed=family is not None and family.max_tokens_renamed,
         refuses_stream_options=dialect.refuses_stream_options,
         role_in_every_chunk=dialect.role_in_every_chunk,
         returns_reasoning=dialect.returns_reasoning,
+        takes_cache_control=dialect.takes_cache_control,
     )
 
 

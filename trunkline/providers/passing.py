@@ -32,4 +32,7 @@ def chat_body(request: ChatRequest, target: Target, warnings: list[str]) -> byte
     if target.max_tokens_only and "max_completion_tokens" in fields:
         limit = fields.pop("max_completion_tokens")
         fields.setdefault("max_tokens", limit)
+    elif target.max_tokens_renamed and "max_tokens" in fields:
+        limit = fields.pop("max_tokens")
+        fields.setdefault("max_completion_tokens", limit)
     return encode(fields)

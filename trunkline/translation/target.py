@@ -17,7 +17,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     `version` is the protocol's, where it has one. `max_output_tokens` is the model's limit, None when unknown.
     `drops` are neutral names of parameters (and top-level fields of the protocol) that it refuses. `json_schema`: it
-    keeps to a schema by itself; None when unknown. The last three are habits of chat upstreams.
+    keeps to a schema by itself; None when unknown. The rest are habits of chat upstreams; of the two names of
+    the maximum, those that are `max_tokens_only` know the older one, and `max_tokens_renamed` refuse it.
     """
 
     provider_id: str
@@ -29,7 +30,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     thinking: Thinking | None = None
     json_schema: bool | None = None
     max_tokens_only: bool = False
+    max_tokens_renamed: bool = False
     refuses_stream_options: bool = False
     role_in_every_chunk: bool = False
     returns_reasoning: bool = False
     """It wants `reasoning_content` of the turns since the last question back (DeepSeek's tool loop)."""
+    takes_cache_control: bool = False
+    """It reads `cache_control` on parts and tools, as OpenRouter does; others refuse fields that they do not know."""
