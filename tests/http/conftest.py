@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import uvloop
+
+from tests.http.stored import House, migrated, open_house
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -15,3 +18,15 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
     if item.path.name == "test_acceptor.py":
         return {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def current(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return migrated(tmp_path_factory.mktemp("current"))
+
+
+@pytest.fixture
+def stored_house(tmp_path: Path, current: bytes) -> Iterator[House]:
+    made = open_house(tmp_path, current)
+    yield made
+    made.close()

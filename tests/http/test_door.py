@@ -26,11 +26,17 @@ def says(word: str) -> Application:
     return route
 
 
+async def names(scope: Scope, receive: Receive, send: Send) -> None:
+    await respond(send, 200, [], "{id} and {part_id}".format_map(scope["path_params"]).encode())
+
+
 def door(cors: Cors | None = None) -> Door:
     made = Door(key_table(), cors, says("lifespan"))
     made.add("GET", "/v1/things", says("list"))
     made.add("POST", "/v1/things", says("make"))
     made.add("GET", "/v1/things/special", says("special"))
+    made.add_pattern("GET", "/v1/things/{id}/parts", says("parts"))
+    made.add_pattern("POST", "/v1/things/{id}/parts/{part_id}", names)
     made.add_prefix("GET", "/v1/things/", says("show"))
     made.add_prefix("DELETE", "/v1/things/", says("drop"))
     made.put_beside(says("beside"), ("/admin", "/docs"))
@@ -50,6 +56,9 @@ async def at(method: str, path: str, headers: Headers | None = None, cors: Cors 
         ("GET", "/v1/things/special", "special"),
         ("GET", "/v1/things/openai/gpt-4o", "show"),
         ("DELETE", "/v1/things/x", "drop"),
+        ("GET", "/v1/things/x/parts", "parts"),
+        ("GET", "/v1/things/x/y/parts", "show"),
+        ("GET", "/v1/things//parts", "show"),
         ("GET", "/admin", "beside"),
         ("PATCH", "/admin/x", "beside"),
         ("GET", "/docs", "beside"),
@@ -185,6 +194,8 @@ def test_its_paths_are_all_of_its_paths() -> None:
         ("GET", "/v1/things"),
         ("POST", "/v1/things"),
         ("GET", "/v1/things/special"),
+        ("GET", "/v1/things/{id}/parts"),
+        ("POST", "/v1/things/{id}/parts/{part_id}"),
         ("GET", "/v1/things/{id}"),
         ("DELETE", "/v1/things/{id}"),
     }
@@ -259,3 +270,10 @@ async def test_the_lifespan_goes_to_whoever_minds_it() -> None:
 
 async def test_what_no_server_speaks_yet_is_left_alone() -> None:
     assert await exchange({"type": "webtransport"}) == []
+
+
+async def test_a_pattern_names_what_it_finds() -> None:
+    reply = await at("POST", "/v1/things/a.b/parts/c")
+    assert reply.body == b"a.b and c"
+    wrong = await at("PUT", "/v1/things/x/parts/y", WITH_KEY)
+    assert (wrong.status, wrong.header("allow")) == (405, "POST, GET, DELETE")
