@@ -37,12 +37,14 @@ def read(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, within: st
     except RecursionError:
         raise InvalidRequest("the body is nested too deeply", code="invalid_json") from None
     except msgspec.ValidationError as error:
-        raise _named(str(error), within) from None
+        raise refusal_of(error, within) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"the body is not JSON: {str(error)[:200]}", code="invalid_json") from None
 
 
-def _named(message: str, within: str) -> InvalidRequest:
+def refusal_of(error: msgspec.ValidationError, within: str = "") -> InvalidRequest:
+    """What msgspec says of a value, about the field in OpenAI's spelling."""
+    message = str(error)
     place = _PLACE.match(message)
     said, inner = (place[1], place[2]) if place else (message, "")
     if field := _FIELD.match(said):

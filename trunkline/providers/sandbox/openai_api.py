@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trunkline.errors import TrunklineError
-from trunkline.providers.sandbox import openai_errors, responses
+from trunkline.providers.sandbox import (
+    embeddings,
+    images_api,
+    moderations,
+    openai_errors,
+    rerank,
+    responses,
+    speech,
+    transcriptions,
+)
 from trunkline.providers.sandbox.faults import FaultCounts
 from trunkline.providers.sandbox.openai_errors import JSON
 from trunkline.providers.sandbox.response import Plan
-from trunkline.providers.transport import UpstreamRequest
+from trunkline.providers.transport import Headers, UpstreamRequest
 
 
 def face(request: UpstreamRequest, account: bytes, counts: FaultCounts) -> Plan | None:
@@ -34,16 +43,30 @@ def _responses(request: UpstreamRequest, account: bytes, counts: FaultCounts) ->
 
 
 def _json(answer: Callable[[bytes], bytes]) -> Endpoint:
-    """An endpoint that answers a JSON body with a JSON body."""
+    """A JSON body in, a JSON body out."""
+    return lambda request, account, counts: Plan(headers=JSON, steps=iter((answer(request.body),)))
 
-    def endpoint(request: UpstreamRequest, account: bytes, counts: FaultCounts) -> Plan:
-        return Plan(headers=JSON, steps=iter((answer(request.body),)))
 
-    return endpoint
+def _planned(answer: Callable[[bytes], Plan]) -> Endpoint:
+    """A JSON body in, an answer of any kind out."""
+    return lambda request, account, counts: answer(request.body)
+
+
+def _form(answer: Callable[[Headers, bytes], Plan]) -> Endpoint:
+    """A multipart form in."""
+    return lambda request, account, counts: answer(request.headers, request.body)
 
 
 _ENDPOINTS: tuple[tuple[bytes, Endpoint], ...] = (
     (b"/responses", _responses),
     (b"/responses/input_tokens", _json(responses.count_input)),
     (b"/responses/compact", _json(responses.compact)),
+    (b"/embeddings", _json(embeddings.answer)),
+    (b"/images/generations", _planned(images_api.generate)),
+    (b"/images/edits", _form(images_api.edit)),
+    (b"/audio/speech", _planned(speech.answer)),
+    (b"/audio/transcriptions", _form(transcriptions.transcribe)),
+    (b"/audio/translations", _form(transcriptions.translate)),
+    (b"/moderations", _json(moderations.answer)),
+    (b"/rerank", _json(rerank.answer)),
 )

@@ -1,4 +1,4 @@
-"""Errors as OpenAI's API has them: four keys in an envelope, and a type and code for each status."""
+"""What all endpoints of OpenAI's API share: the headers of answers, and errors in an envelope of four keys."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from trunkline.providers.transport import Headers
 from trunkline.wire import codec
 
 JSON: Headers = [(b"content-type", b"application/json")]
+EVENTS: Headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 
 class ErrorFacts(msgspec.Struct):

@@ -18,15 +18,12 @@ from trunkline.providers.sandbox import (
 )
 from trunkline.providers.sandbox.faults import FaultCounts
 from trunkline.providers.sandbox.numbering import new_id
-from trunkline.providers.sandbox.openai_errors import JSON
+from trunkline.providers.sandbox.openai_errors import EVENTS, JSON
 from trunkline.providers.sandbox.reply import Answer, Call, Reply, cut_to_size
 from trunkline.providers.sandbox.response import Plan
 from trunkline.providers.sandbox.responses_answer import InputDetails, OutputDetails, Usage
 from trunkline.providers.sandbox.responses_request import ResponsesAsk
-from trunkline.providers.transport import Headers
 from trunkline.wire import codec
-
-EVENTS: Headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 REFUSAL = "The sandbox refuses to answer this, as told."
 
