@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from trunkline.errors import InvalidRequest, NotFound, TrunklineError
+from trunkline.errors import BodyTooLarge, InvalidRequest, NotFound, TrunklineError
 from trunkline.providers.sandbox.directives import Directives
 from trunkline.providers.sandbox.openai_errors import failure, refusal
 from trunkline.providers.sandbox.response import Plan
@@ -15,7 +15,7 @@ def facts(plan: Plan) -> object:
     return msgspec.json.decode(body)["error"]
 
 
-@pytest.mark.parametrize(("error", "status"), [(InvalidRequest, 400), (NotFound, 404)])
+@pytest.mark.parametrize(("error", "status"), [(InvalidRequest, 400), (NotFound, 404), (BodyTooLarge, 413)])
 def test_refusals(error: type[TrunklineError], status: int) -> None:
     plan = refusal(error("no", code="c", param="p"))
     assert plan.status == status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from tests.providers.sandbox.exchange import (
     request,
 )
 from trunkline.errors import ClientGone, StreamCut, UpstreamFailed, UpstreamTimeout
+from trunkline.providers.sandbox import transport
 from trunkline.providers.sandbox.directives import RANGES
 from trunkline.providers.sandbox.transport import SandboxTransport
 from trunkline.providers.transport import Timers, Transport, UpstreamResponse
@@ -41,10 +43,10 @@ def sandbox() -> SandboxTransport:
 
 
 async def test_it_is_a_transport(sandbox: SandboxTransport) -> None:
-    transport: Transport = sandbox
-    response: UpstreamResponse = await transport.send(request(chat("echo", "hi")))
+    known: Transport = sandbox
+    response: UpstreamResponse = await known.send(request(chat("echo", "hi")))
     assert (response.status, await response.chunk() != b"", await response.chunk()) == (200, True, b"")
-    await transport.close()
+    await known.close()
 
 
 OPTIONS = st.fixed_dictionaries(
@@ -129,7 +131,7 @@ async def test_accounts_are_told_apart_by_their_header(sandbox: SandboxTransport
     assert statuses == [503, 200, 503]
 
 
-@pytest.mark.parametrize(("method", "target"), [(b"GET", b"/v1/chat/completions"), (b"POST", b"/v1/embeddings")])
+@pytest.mark.parametrize(("method", "target"), [(b"GET", b"/v1/chat/completions"), (b"POST", b"/v1/elsewhere")])
 async def test_other_routes_are_not_found(sandbox: SandboxTransport, method: bytes, target: bytes) -> None:
     asked = request(chat("echo", "hi"))
     asked.method, asked.target = method, target
@@ -145,6 +147,20 @@ async def test_any_prefix_and_query_reach_the_route(sandbox: SandboxTransport) -
     assert response.status == 200
     response.close()
     assert sandbox.live == 0
+
+
+async def test_a_body_in_pieces_is_read_whole(sandbox: SandboxTransport, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(body), 7):
+            yield body[at : at + 7]
+
+    body = msgspec.json.encode(chat("echo", "one two three"))
+    asked = request(b"")
+    for most, status in ((len(body), 200), (len(body) - 1, 413)):
+        monkeypatch.setattr(transport, "MOST_BODY_BYTES", most)
+        asked.stream_body = pieces()
+        response = await sandbox.send(asked)
+        assert (response.status, b"one two three" in await response.read(LIMIT)) == (status, status == 200)
 
 
 async def test_live_answers_are_counted_until_they_end(sandbox: SandboxTransport) -> None:

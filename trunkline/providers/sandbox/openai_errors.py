@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from trunkline.errors import NotFound, TrunklineError
+from trunkline.errors import BodyTooLarge, NotFound, TrunklineError
 from trunkline.providers.sandbox.directives import Directives
 from trunkline.providers.sandbox.response import Plan, Step
 from trunkline.providers.transport import Headers
@@ -37,9 +37,10 @@ _STATUS_FACTS = {
 
 
 def refusal(error: TrunklineError) -> Plan:
-    """400, or 404 for what is not there."""
+    """400, 404 for what is not there, 413 for what is too large."""
+    status = 404 if isinstance(error, NotFound) else 413 if isinstance(error, BodyTooLarge) else 400
     facts = ErrorFacts(error.message, "invalid_request_error", error.param, error.code)
-    return Plan(status=404 if isinstance(error, NotFound) else 400, headers=JSON, steps=_body(facts))
+    return Plan(status=status, headers=JSON, steps=_body(facts))
 
 
 def failure(told: Directives) -> Plan:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from trunkline.providers.sandbox import faces
+import msgspec
+
+from trunkline.errors import BodyTooLarge
+from trunkline.providers.sandbox import faces, openai_errors
 from trunkline.providers.sandbox.faults import FaultCounts
 from trunkline.providers.sandbox.response import Plan, SandboxResponse
 from trunkline.providers.transport import UpstreamRequest
 
 ACCOUNT_HEADER = b"x-sandbox-account"
 """Tells the accounts apart that `faulty` counts failures for. It is never answered back."""
+
+MOST_BODY_BYTES = 64 * 1024 * 1024
+"""Of a body that comes in pieces, which is read whole before it is answered."""
 
 
 class SandboxTransport:
@@ -28,7 +34,7 @@ class SandboxTransport:
 
     async def send(self, request: UpstreamRequest) -> SandboxResponse:
         """Raises UpstreamTimeout when status and headers do not come in time; every refusal is a response."""
-        response = SandboxResponse(self._plan(request), request.timers, self._ended)
+        response = SandboxResponse(await self._plan(request), request.timers, self._ended)
         self._live += 1
         await response.begin(request.timers.first_byte_s if request.streaming else None)
         return response
@@ -36,7 +42,14 @@ class SandboxTransport:
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    def _plan(self, request: UpstreamRequest) -> Plan:
+    async def _plan(self, request: UpstreamRequest) -> Plan:
+        if request.stream_body is not None:
+            body = bytearray()
+            async for piece in request.stream_body:
+                body += piece
+                if len(body) > MOST_BODY_BYTES:
+                    return openai_errors.refusal(BodyTooLarge(f"the body is over {MOST_BODY_BYTES} bytes"))
+            request = msgspec.structs.replace(request, body=bytes(body), stream_body=None)
         account = next((value for name, value in request.headers if name.lower() == ACCOUNT_HEADER), b"")
         return faces.answer(self._faces, request, account, self._counts)
 
