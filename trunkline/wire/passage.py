@@ -166,6 +166,14 @@ def read_answer(body: bytes) -> Passed:
     return Passed(read_usage(said.usage))
 
 
+def renamed(body: bytes, model: str) -> bytes:
+    """An answer that names `model` in the place of another, every other value as it came."""
+    fields = codec.answer_fields(body)
+    if fields is None or "model" not in fields:
+        return body
+    return encode({**fields, "model": Raw(encode(model))})
+
+
 # `image_generation.completed`, `transcript.text.done`, `speech.audio.done`: the last events. Some add Chat's `[DONE]`.
 _TELLING = (b'"usage"', b'"error"', b".completed", b".done", b"[DONE]")
 
