@@ -5,19 +5,24 @@ import io
 import pytest
 import rich.console
 
+from trunkline.catalog.clouds import CLOUDS
 from trunkline.catalog.engines import SANDBOXES
 from trunkline.catalog.provider_row import Provider
-from trunkline.catalog.providers import PROVIDERS
+from trunkline.catalog.providers import PROVIDERS, find
 from trunkline.errors import SettingsInvalid
 from trunkline.observe import Secret
+from trunkline.providers import credentials
+from trunkline.providers.bedrock import AwsSigner
 from trunkline.providers.credentials import (
     SANDBOX_ORIGIN,
     ProviderOptions,
     Upstream,
     configured,
     credential_headers,
+    with_signers,
 )
-from trunkline.providers.transport import Origin
+from trunkline.providers.pool import HttpTransport
+from trunkline.providers.transport import Origin, TransportOptions
 
 KEY = "sk-very-secret-0123456789"
 IDS = [row.id for row in SANDBOXES]
@@ -106,6 +111,10 @@ def test_an_engine_with_a_key_gets_it_as_a_bearer_token() -> None:
         ("none", (b"authorization", b"Bearer k")),
         ("api-key", (b"api-key", b"k")),
         ("x-api-key", (b"x-api-key", b"k")),
+        ("x-goog-api-key", (b"x-goog-api-key", b"k")),
+        ("aws", (b"authorization", b"Bearer k")),
+        ("google", (b"x-goog-api-key", b"k")),
+        ("azure", (b"api-key", b"k")),
     ],
 )
 def test_the_kinds_of_credentials(kind: str, header: tuple[bytes, bytes]) -> None:
@@ -174,3 +183,89 @@ def test_every_row_can_be_configured(row: Provider) -> None:
     upstream = configured({row.id: options}, {"AWS_REGION": "eu-central-1"})[row.id]
     assert len(upstream.headers) == 1
     assert upstream.row.dialect is row.dialect
+
+
+@pytest.fixture
+def _clouds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clouds' rows, whether the registry lists them or not."""
+    rows = {row.id: row for row in CLOUDS}
+    monkeypatch.setattr(credentials, "PROVIDERS", {**PROVIDERS, **rows})
+    monkeypatch.setattr(credentials, "find", lambda name: rows.get(name.casefold()) or find(name))
+
+
+@pytest.mark.usefixtures("_clouds")
+class TestClouds:
+    def test_a_cloud_that_signs_has_no_header_and_gets_its_signer_from_a_transport(self) -> None:
+        given = ProviderOptions(region="us-east-1", access_key_id="AKID", secret_access_key=KEY)
+        upstreams = configured({"aws": given}, {})
+        aws = upstreams["aws"]
+        assert (aws.headers, aws.secret, aws.signer, aws.path_prefix) == ((), None, None, b"")
+        assert aws.row.base_url == "https://bedrock-runtime.us-east-1.amazonaws.com"
+        assert aws.secrets == (Secret(KEY),)
+        ready = with_signers(upstreams, HttpTransport(TransportOptions()))
+        assert isinstance(ready["aws"].signer, AwsSigner)
+        assert ready["sandbox"] is upstreams["sandbox"], "nothing else changes"
+        assert KEY not in repr(ready["aws"])
+
+    def test_a_cloud_with_a_key_is_as_any_other(self) -> None:
+        bedrock = configured({"aws": ProviderOptions(region="us-east-1", api_key=KEY)}, {})["aws"]
+        assert (bedrock.headers, bedrock.identity) == (((b"authorization", b"Bearer " + KEY.encode()),), None)
+        assert bedrock.secrets == (Secret(KEY),)
+        azure = configured(
+            {"azure": ProviderOptions(base_url="https://me.openai.azure.com", api_version="2024-10-21", api_key=KEY)},
+            {},
+        )["azure"]
+        assert (azure.path_prefix, azure.api_version) == (b"/openai", "2024-10-21")
+        assert azure.headers == ((b"api-key", KEY.encode()),)
+        vertex = configured({"vertex": ProviderOptions(api_key=KEY)}, {})["vertex"]
+        assert vertex.headers == ((b"x-goog-api-key", KEY.encode()),)
+
+    def test_the_environment_alone_is_enough_when_it_says_where_and_who(self) -> None:
+        environment = {
+            "AWS_BEARER_TOKEN_BEDROCK": KEY,
+            "AWS_REGION": "eu-west-1",
+            "AZURE_OPENAI_API_KEY": KEY,
+            "AZURE_OPENAI_ENDPOINT": "https://me.openai.azure.com/",
+        }
+        upstreams = configured({}, environment)
+        assert upstreams["aws"].origin.host == "bedrock-runtime.eu-west-1.amazonaws.com"
+        assert upstreams["azure"].path_prefix == b"/openai/v1"
+
+    @pytest.mark.parametrize(
+        "environment",
+        [
+            {"AWS_BEARER_TOKEN_BEDROCK": KEY},
+            {"AZURE_OPENAI_API_KEY": KEY},
+            {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": KEY, "AWS_REGION": "us-east-1"},
+            {"GOOGLE_APPLICATION_CREDENTIALS": "{}", "GOOGLE_CLOUD_PROJECT": "p"},
+        ],
+    )
+    def test_what_is_there_for_other_programs_configures_nothing(self, environment: dict[str, str]) -> None:
+        assert list(configured({}, environment)) == IDS
+
+    @pytest.mark.parametrize(
+        ("name", "field"),
+        [
+            ("openai", "region"),
+            ("openai", "use_metadata"),
+            ("aws", "project"),
+            ("vertex", "region"),
+            ("azure", "location"),
+        ],
+    )
+    def test_a_setting_of_another_cloud_is_refused(self, name: str, field: str) -> None:
+        value = True if field == "use_metadata" else "x"
+        told = refused({name: ProviderOptions(api_key=KEY, **{field: value})})  # type: ignore[arg-type]  # real fields
+        assert told.startswith(f"providers.{name}.{field}: ")
+        assert told.endswith("has no use for it")
+
+    def test_two_accounts_of_one_cloud_are_two_providers(self) -> None:
+        upstreams = configured(
+            {
+                "aws": ProviderOptions(region="us-east-1", api_key="k1"),
+                "other-account": ProviderOptions(kind="aws", region="eu-west-1", api_key="k2"),
+            },
+            {},
+        )
+        assert upstreams["other-account"].origin.host == "bedrock-runtime.eu-west-1.amazonaws.com"
+        assert upstreams["other-account"].row.id == "aws"

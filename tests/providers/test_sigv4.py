@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hmac
 
 import pytest
 
@@ -128,7 +127,7 @@ def test_the_published_body() -> None:
 def signature_of(canonical: bytes) -> str:
     key = sigv4._signing_key(KEYS.secret_access_key, "20150830", SCOPE)
     text = sigv4.string_to_sign(canonical, "20150830T123600Z", SCOPE)
-    return hmac.new(key, text.encode(), "sha256").hexdigest()
+    return sigv4.signature(key, text)
 
 
 def test_the_published_canonical_request_and_what_is_signed_of_it() -> None:

@@ -78,7 +78,7 @@ def place(here: Place) -> Placed:
     given = here.given
     base_url = here.first(given.base_url, ENDPOINT)
     if base_url is None:
-        raise here.missing("base_url", ENDPOINT)
+        raise here.missing("base_url", ENDPOINT, "https://RESOURCE.openai.azure.com/openai/v1")
     api_version = given.api_version
     if api_version is None and not base_url.rstrip("/").endswith("/v1"):
         api_version = here.first(None, API_VERSION)

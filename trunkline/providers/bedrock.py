@@ -78,27 +78,31 @@ class AwsSigner:
 def place(here: Place) -> Placed:
     """Raises SettingsInvalid."""
     given = here.given
-    base_url = given.base_url
-    region = given.region or (_region_of(base_url) if base_url is not None else None) or here.first(None, *REGIONS)
-    if region is None:
-        raise here.missing("region", REGIONS[0])
-    if not _REGION.fullmatch(region):
-        raise here.refused("region", "a region looks like us-east-1")
-    if base_url is None:
-        base_url = f"https://bedrock-runtime.{region}.{domain(region)}"
-    base_url = base_url.rstrip("/").removesuffix(_OPENAI_PATH)
-    origin, _ = split_base_url(base_url, f"{here.setting}.base_url")
     key = _api_key(here)
-    source = None if key is not None else _source(here, region)
-    if key is None and source is None:
+    region = _region(here)
+    if region is None and (given.base_url is None or key is None):
+        raise here.missing("region", REGIONS[0])
+    base_url = given.base_url or f"https://bedrock-runtime.{region}.{domain(region or '')}"
+    base_url = base_url.rstrip("/").removesuffix(_OPENAI_PATH)
+    if key is not None or region is None:
+        return Placed(base_url=base_url, key=key)
+    source = _source(here, region)
+    if source is None:
         if given.base_url is not None:
             return Placed(base_url=base_url)
         raise here.missing("api_key", "AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-    if source is None:
-        return Placed(base_url=base_url, key=key)
+    origin, _ = split_base_url(base_url, f"{here.setting}.base_url")
     # The SDKs sign for the service that the host names: openai/providers/bedrock.py in openai-python.
     service = "bedrock-mantle" if origin.host.startswith("bedrock-mantle.") else "bedrock"
     return Placed(base_url=base_url, identity=AwsIdentity(origin, Scope(region, service), source))
+
+
+def _region(here: Place) -> str | None:
+    named = _region_of(here.given.base_url) if here.given.base_url is not None else None
+    region = here.given.region or named or here.first(None, *REGIONS)
+    if region is not None and not _REGION.fullmatch(region):
+        raise here.refused("region", "a region looks like us-east-1")
+    return region
 
 
 def domain(region: str) -> str:

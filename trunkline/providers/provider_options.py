@@ -76,6 +76,9 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
     identity: Identity | None = None
     api_version: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Placed({self.base_url!r}, identity={self.identity})"
+
 
 class Place(msgspec.Struct, frozen=True):
     """What the settings and the environment say. `setting` names the section in errors; `usual_key` is the key that
@@ -87,6 +90,9 @@ class Place(msgspec.Struct, frozen=True):
     environment: Mapping[str, str]
     usual_key: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Place({self.setting!r})"
+
     def first(self, value: str | None, *variables: str) -> str | None:
         """The setting, else the first of the variables that is set."""
         if value is not None:
@@ -97,6 +103,6 @@ class Place(msgspec.Struct, frozen=True):
         whole = f"{self.setting}.{field}"
         return SettingsInvalid(f"{whole}: {reason}", param=whole)
 
-    def missing(self, field: str, variable: str) -> SettingsInvalid:
-        whole = f"{self.setting}.{field}"
-        return SettingsInvalid(f"{whole} is missing; set it, or {variable} in the environment", param=whole)
+    def missing(self, field: str, variable: str, looks_like: str = "") -> SettingsInvalid:
+        whole, shape = f"{self.setting}.{field}", f" (it looks like {looks_like})" if looks_like else ""
+        return SettingsInvalid(f"{whole} is missing; set it{shape}, or {variable} in the environment", param=whole)

@@ -49,10 +49,9 @@ def signed(request: UpstreamRequest, keys: Keys, scope: Scope, now_s: float) -> 
     canonical = canonical_request(request.method, request.target, headers, request.body)
     day = timestamp[:8]
     key = _signing_key(keys.secret_access_key, day, scope)
-    signature = hmac.new(key, string_to_sign(canonical, timestamp, scope).encode("ascii"), "sha256").hexdigest()
     authorization = (
-        f"{ALGORITHM} Credential={keys.access_key_id}/{scope.on(day)}, "
-        f"SignedHeaders={signed_names(headers)}, Signature={signature}"
+        f"{ALGORITHM} Credential={keys.access_key_id}/{scope.on(day)}, SignedHeaders={signed_names(headers)}, "
+        f"Signature={signature(key, string_to_sign(canonical, timestamp, scope))}"
     )
     return [(b"authorization", authorization.encode("ascii")), *added]
 
@@ -105,6 +104,10 @@ def _quoted(text: bytes, safe: str) -> bytes:
 
 def string_to_sign(canonical: bytes, timestamp: str, scope: Scope) -> str:
     return "\n".join((ALGORITHM, timestamp, scope.on(timestamp[:8]), hashlib.sha256(canonical).hexdigest()))
+
+
+def signature(key: bytes, text: str) -> str:
+    return hmac.digest(key, text.encode("ascii"), "sha256").hex()
 
 
 @functools.lru_cache(maxsize=64)
