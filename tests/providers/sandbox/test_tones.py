@@ -57,6 +57,15 @@ def test_a_changed_sample_is_noticed(at: int, change: int) -> None:
     assert tones.text_of(bytes(samples)) is None
 
 
+def test_a_tone_in_the_place_of_another_is_noticed() -> None:
+    """The text begins behind silence and twelve bytes of two tones each; a tone is 96 bytes."""
+    samples = tones.of_text("hello", "alloy")
+    at = 4_800 + 12 * 2 * 96
+    changed = samples[:at] + samples[at + 96 : at + 192] + samples[at + 96 :]
+    assert changed != samples
+    assert tones.text_of(changed) is None
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_heard_through(data: bytes) -> None:
     assert tones.text_of(tones.samples_of(data)) is None

@@ -49,6 +49,14 @@ async def test_plain_forms() -> None:
     assert await transcribe(response_format="vtt") == f"WEBVTT\n\n00:00:00.000 --> {end.replace(',', '.')}\n{TEXT}\n\n"
 
 
+async def test_times_of_over_a_minute() -> None:
+    samples = tones.of_text("🙂" * 4_096, "alloy")
+    end = round(tones.seconds_of(samples) * 1_000)
+    assert end > 65_000
+    said = await transcribe(tones.wav(samples), response_format="srt")
+    assert f"--> 00:01:{end // 1_000 - 60:02d},{end % 1_000:03d}\n" in said
+
+
 async def test_the_verbose_form() -> None:
     found = await transcribe(response_format="verbose_json", language="de", temperature=0.5)
     assert (found.text, found.language, found.duration, found.words) == (TEXT, "de", SECONDS, None)
