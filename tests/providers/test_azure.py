@@ -98,7 +98,7 @@ def test_each_cloud_has_its_own_sign_in(base_url: str, authority: str, resource:
     [
         (
             {},
-            "base_url is missing; set it (it looks like https://RESOURCE.openai.azure.com/openai/v1), or AZURE_OPENAI_ENDPOINT",
+            "(it looks like https://RESOURCE.openai.azure.com/openai/v1), or AZURE_OPENAI_ENDPOINT in the environment",
         ),
         ({"base_url": ENDPOINT, "api_version": "2024-10-21&x=y"}, "looks like 2024-10-21"),
         ({"base_url": f"{ENDPOINT}/openai/v1", "api_version": "2024-10-21"}, "takes no dated version"),

@@ -5,13 +5,11 @@ import io
 import pytest
 import rich.console
 
-from trunkline.catalog.clouds import CLOUDS
 from trunkline.catalog.engines import SANDBOXES
 from trunkline.catalog.provider_row import Provider
-from trunkline.catalog.providers import PROVIDERS, find
+from trunkline.catalog.providers import PROVIDERS
 from trunkline.errors import SettingsInvalid
 from trunkline.observe import Secret
-from trunkline.providers import credentials
 from trunkline.providers.bedrock import AwsSigner
 from trunkline.providers.credentials import (
     SANDBOX_ORIGIN,
@@ -185,15 +183,6 @@ def test_every_row_can_be_configured(row: Provider) -> None:
     assert upstream.row.dialect is row.dialect
 
 
-@pytest.fixture
-def _clouds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clouds' rows, whether the registry lists them or not."""
-    rows = {row.id: row for row in CLOUDS}
-    monkeypatch.setattr(credentials, "PROVIDERS", {**PROVIDERS, **rows})
-    monkeypatch.setattr(credentials, "find", lambda name: rows.get(name.casefold()) or find(name))
-
-
-@pytest.mark.usefixtures("_clouds")
 class TestClouds:
     def test_a_cloud_that_signs_has_no_header_and_gets_its_signer_from_a_transport(self) -> None:
         given = ProviderOptions(region="us-east-1", access_key_id="AKID", secret_access_key=KEY)
