@@ -1,0 +1,1 @@
+"""Anthropic's Messages, to and from the neutral form."""

@@ -1,0 +1,299 @@
+"""The stream of a message on pass-through: checked event by event, relayed byte for byte.
+
+An event goes on as it came, its `event:` line included; line ends become LF. What is done to it beyond that:
+
+no `event:` line     it gets one, of its data's type: Anthropic's SDKs skip an event without
+message_start        names another model where the caller is to see another name
+before message_start pings and comments are not sent, so that another provider can still answer
+end                  `message_stop` is written where the provider left it out after a stop reason
+
+Pure and synchronous: pipeline/relay.py keeps the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Raw
+
+from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed
+from trunkline.wire import codec, sse
+from trunkline.wire.anthropic_messages_answer import MessageUsage, read_counts
+from trunkline.wire.codec import encode
+from trunkline.wire.provider_errors import ErrorFacts, error_in, read_error
+from trunkline.wire.usage import Usage
+
+_STOP = sse.named_event(b"message_stop", b'{"type":"message_stop"}')
+_MARK = b"\xef\xbb\xbf"
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str = ""
+    message: Raw = Raw()
+    delta: Raw = Raw()
+    usage: Raw = Raw()
+    error: Raw = Raw()
+
+
+class _Message(msgspec.Struct, gc=False):
+    usage: Raw = Raw()
+
+
+class _Delta(msgspec.Struct, gc=False):
+    stop_reason: str | None = None
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_message = msgspec.json.Decoder(_Message).decode
+_decode_delta = msgspec.json.Decoder(_Delta).decode
+
+
+def _reported(facts: ErrorFacts) -> UpstreamError:
+    return UpstreamFailed("The provider reported an error in the middle of its answer.", status=facts.status)
+
+
+class Blocks:
+    """Bytes in any pieces to whole events, each with all its lines, LF between them and no blank line at its end.
+
+    `sse.Splitter` for where names matter. Holds at most one unfinished event. Raises UpstreamFailed when one is longer
+    than `max_event_bytes`.
+    """
+
+    __slots__ = ("_at_start", "_max_event_bytes", "_skip_line_feed", "_waiting", "_waiting_bytes")
+
+    def __init__(self, *, max_event_bytes: int = sse.MAX_EVENT_BYTES) -> None:
+        self._max_event_bytes = max_event_bytes
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._at_start = True
+        self._skip_line_feed = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Every event that `data` completes."""
+        if self._skip_line_feed or b"\r" in data:
+            data = self._line_feeds_only(data)
+        if self._at_start and data:
+            data = self._without_mark(data)
+        if self._waiting:
+            if b"\n\n" not in self._waiting[-1][-1:] + data:
+                self._wait(data)
+                return []
+            data = b"".join((*self._waiting, data))
+            self._waiting.clear()
+            self._waiting_bytes = 0
+        complete, blank_line, rest = data.rpartition(b"\n\n")
+        if rest:
+            self._wait(rest)
+        if not blank_line:
+            return []
+        blocks = [block.strip(b"\n") for block in complete.split(b"\n\n")]
+        if max(map(len, blocks)) > self._max_event_bytes:
+            raise self._too_long()
+        return [block for block in blocks if block]
+
+    def rest(self) -> bytes:
+        """What has come of an event that no blank line has ended."""
+        return b"".join(self._waiting)
+
+    def _without_mark(self, data: bytes) -> bytes:
+        """A byte order mark may come in pieces; until it has come or cannot come any more, everything waits."""
+        whole = b"".join((*self._waiting, data))
+        if _MARK.startswith(whole):
+            self._waiting = [whole]
+            return b""
+        self._waiting.clear()
+        self._at_start = False
+        return whole.removeprefix(_MARK)
+
+    def _wait(self, piece: bytes) -> None:
+        self._waiting_bytes += len(piece)
+        if self._waiting_bytes > self._max_event_bytes:
+            raise self._too_long()
+        if piece:
+            self._waiting.append(piece)
+
+    def _too_long(self) -> UpstreamFailed:
+        return UpstreamFailed(f"The provider sent an event of more than {self._max_event_bytes:,} bytes.")
+
+    def _line_feeds_only(self, data: bytes) -> bytes:
+        """CR and CRLF become LF. A CR at the end ends its line now; an LF that follows it belongs to it."""
+        if self._skip_line_feed and data:
+            data = data.removeprefix(b"\n")
+            self._skip_line_feed = False
+        if data.endswith(b"\r"):
+            self._skip_line_feed = True
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+class MessagesStream:
+    """One answer's editor: `feed` what arrives, write what it returns, then `end`.
+
+    model   the name to show instead of the provider's
+    error   makes the error for what the provider says went wrong
+
+    `feed` and `end` raise StreamCut, UpstreamFailed or what `error` made; `unsent` is then what may still be written.
+    Nothing is ever held back, so `holds` stays 0.
+    """
+
+    __slots__ = ("_blocks", "_counts", "_error", "_model", "_out", "_stopped", "began", "done", "holds", "unsent")
+
+    def __init__(self, *, model: str | None = None, error: Callable[[ErrorFacts], UpstreamError] = _reported) -> None:
+        self._model = model
+        self._error = error
+        self._blocks = Blocks()
+        self._counts = MessageUsage()
+        self._out: list[bytes] = []
+        self._stopped = False
+        self.began = False
+        self.done = False
+        self.holds = 0
+        self.unsent = b""
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._counts.total()
+
+    @property
+    def finished(self) -> bool:
+        """The stop reason has come: an end now is a good end."""
+        return self._stopped
+
+    def feed(self, data: bytes) -> bytes:
+        """The events to write now, in one write; b"" when there are none. After `message_stop` everything is
+        ignored."""
+        if self.done:
+            return b""
+        return self._checked(self._relay, data)
+
+    def end(self) -> bytes:
+        """The upstream's body has ended: the last of what is to be written."""
+        if self.done:
+            return b""
+        return self._checked(self._relay_end)
+
+    def release(self) -> bytes:
+        """Nothing is held."""
+        return b""
+
+    def _checked(self, step: Callable[..., None], *given: bytes) -> bytes:
+        try:
+            step(*given)
+        except UpstreamError:
+            self.unsent = self._take_out()
+            raise
+        return self._take_out()
+
+    def _relay(self, data: bytes) -> None:
+        for block in self._blocks.feed(data):
+            self._block(block)
+            if self.done:
+                return
+
+    def _relay_end(self) -> None:
+        self._last(self._blocks.rest().strip(b"\n"))
+        if not self.done:
+            self._close()
+
+    def _take_out(self) -> bytes:
+        out = self._out
+        if not out:
+            return b""
+        self.began = True
+        self._out = []
+        return b"".join(out)
+
+    def _last(self, rest: bytes) -> None:
+        """An event that no blank line ended; one that was cut in the middle is not an event."""
+        if not self.began and not self._out and rest.lstrip().startswith(b"{"):
+            facts = read_error(rest)
+            raise self._error(facts) if facts.message else UpstreamFailed("The provider sent JSON, not a stream.")
+        data, _ = _parts(rest)
+        if data is not None and codec.answer_fields(data) is not None:
+            self._block(rest)
+
+    def _close(self) -> None:
+        if not self._stopped:
+            raise StreamCut("The provider's answer broke off before it was finished.")
+        self._out.append(_STOP)
+        self.done = True
+
+    def _block(self, block: bytes) -> None:
+        data, named = _parts(block)
+        if data is None or not data.strip():
+            return
+        try:
+            if not data.isascii():
+                data.decode()
+            event = _decode_event(data)
+        except codec.UNREADABLE:
+            raise self._unreadable(data) from None
+        kind = event.type
+        if kind != "content_block_delta":
+            block = self._other(kind, event, data, block)
+            if not block:
+                return
+        if not named:
+            if "\n" in kind or "\r" in kind:
+                raise UpstreamFailed("The provider sent an event whose type is no name.")
+            block = b"event: " + kind.encode() + b"\n" + block
+        self._out.append(block + b"\n\n")
+
+    def _unreadable(self, data: bytes) -> UpstreamError:
+        facts = error_in(codec.answer_fields(data) or {})
+        return (
+            self._error(facts)
+            if facts is not None
+            else UpstreamFailed("The provider sent an event that is not a JSON object in UTF-8.")
+        )
+
+    def _other(self, kind: str, event: _Event, data: bytes, block: bytes) -> bytes:
+        """Everything but a delta: what is to be written of it, b"" for nothing."""
+        if kind == "message_start":
+            return self._start(event, data, block)
+        if kind == "message_delta":
+            if event.usage:
+                self._counts = self._counts.later(read_counts(event.usage))
+            if event.delta and _stop_reason(event.delta):
+                self._stopped = True
+        elif kind == "message_stop":
+            self._stopped = self.done = True
+        elif kind == "error" or event.error or not kind:
+            raise self._unreadable(data)
+        elif kind == "ping" and not (self.began or self._out):
+            return b""
+        return block
+
+    def _start(self, event: _Event, data: bytes, block: bytes) -> bytes:
+        try:
+            message = _decode_message(event.message)
+        except codec.UNREADABLE:
+            raise UpstreamFailed("The provider sent a message_start without a message.") from None
+        if message.usage:
+            self._counts = read_counts(message.usage)
+        if self._model is None:
+            return block
+        whole, inner = codec.answer_fields(data), codec.answer_fields(event.message)
+        assert whole is not None, "both were decoded before"
+        assert inner is not None, "both were decoded before"
+        inner["model"] = Raw(encode(self._model))
+        whole["message"] = Raw(encode(inner))
+        return b"event: message_start\ndata: " + encode(whole)
+
+
+def _stop_reason(raw: Raw) -> str | None:
+    try:
+        return _decode_delta(raw).stop_reason
+    except codec.UNREADABLE:
+        return None
+
+
+def _parts(block: bytes) -> tuple[bytes | None, bool]:
+    """An event's data and whether it has a name. Data in several lines is one JSON text with blanks between them."""
+    first, line_end, rest = block.partition(b"\n")
+    if first.startswith(b"event:") and rest.startswith(b"data:") and b"\n" not in rest:
+        return rest[5:], True
+    lines = block.split(b"\n") if line_end else [block]
+    data = [line[5:] for line in lines if line.startswith(b"data:")]
+    named = any(line.startswith(b"event:") and line[6:].strip() for line in lines)
+    return (b" ".join(data) if data else None), named
