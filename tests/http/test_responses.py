@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai.types.responses import Response, ResponseItemList
 
-from tests.driver import Connection, Reply, ask, json_headers, scope_of
+from tests.driver import Connection, Reply, json_headers, scope_of
 from tests.http.stored import OTHER_KEY, House, answer, message, stored, strictly
 from tests.pipeline.scripted import KEY
 from trunkline.errors import StoreUnavailable
@@ -238,10 +238,19 @@ async def test_a_caller_who_leaves_ends_the_following(stored_house: House) -> No
 
 
 async def test_a_stop_of_the_server_is_not_taken_for_a_caller_who_left(stored_house: House) -> None:
-    response_id = await in_background(stored_house, 0)
+    response_id = await in_background(stored_house, 1)
+    began = asyncio.Event()
+
+    async def send(sent: Message) -> None:
+        if sent.get("body"):
+            began.set()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
     scope = scope_of("GET", f"/v1/responses/{response_id}?stream=true", json_headers(KEY))
-    serving = asyncio.ensure_future(ask(stored_house.door, scope))
-    await asyncio.sleep(0)
+    serving = asyncio.ensure_future(stored_house.door(scope, receive, send))
+    await asyncio.wait_for(began.wait(), 5)
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving

@@ -207,12 +207,15 @@ async def test_what_a_chain_goes_on_from_lives_as_long(store: SqlResponseStore, 
 async def test_a_chain_in_daily_use_never_loses_its_beginning(store: SqlResponseStore, held_clock: HeldClock) -> None:
     before: str | None = None
     for number in range(80):
-        made = response(id=f"resp_{number}", previous_response_id=before, expires_at=held_clock.now_s + 3 * DAY_S)
+        end = held_clock.now_s + 3 * DAY_S
+        made = response(id=f"resp_{number}", previous_response_id=before, expires_at=end)
         await store.put(made)
         await store.sweep(held_clock.now_s)
-        assert len((await store.chain(ROOT, made.id)).links) == number + 1
+        links = (await store.chain(ROOT, made.id)).links
+        assert len(links) == number + 1
+        assert all(end - DAY_S < link.expires_at <= end + DAY_S for link in links)
         before = made.id
-        held_clock.now_s += (0.9, 0.1, 2.5)[number % 3] * DAY_S
+        held_clock.now_s += (0.9, 0.1, 2.5, 0.3)[number % 4] * DAY_S
 
 
 async def test_what_has_expired_is_unknown_and_then_deleted(
