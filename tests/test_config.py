@@ -184,10 +184,47 @@ def test_a_secret_that_is_missing_is_named_with_its_setting(reference: str, said
     assert said in message
 
 
+@pytest.mark.parametrize("name", ["access_key_id", "secret_access_key", "session_token", "client_secret"])
+def test_every_secret_of_a_cloud_can_be_pointed_to_and_is_one_word(name: str) -> None:
+    settings = written(f'[providers.x]\n{name} = "env:A_SECRET"', A_SECRET="from-a-variable")
+    assert getattr(settings.providers["x"], name) == "from-a-variable"
+    assert f"providers.x.{name}: a secret is printable ASCII" in refusal(f'[providers.x]\n{name} = "{CANARY} x"')
+
+
+def test_a_credential_that_is_a_document_keeps_its_lines() -> None:
+    Path("key.json").write_text('{\n "a": "b c"\n}\n', encoding="utf-8")
+    settings = written(
+        '[providers.a]\ngoogle_credentials = "file:key.json"\n[providers.b]\ngoogle_credentials = "env:JSON"',
+        JSON='{"a": "é"}',
+    )
+    assert settings.providers["a"].google_credentials == '{\n "a": "b c"\n}'
+    assert settings.providers["b"].google_credentials == '{"a": "é"}'
+    assert "absent" in refusal('[providers.a]\ngoogle_credentials = "file:absent"')
+
+
+def test_a_file_that_the_environment_names_as_googles_credential_is_read() -> None:
+    Path("key.json").write_text(f'{{"private_key": "{CANARY}"}}', encoding="utf-8")
+    keys = load(environment={"GOOGLE_APPLICATION_CREDENTIALS": "key.json", "AWS_REGION": "eu-west-1"}).environment_keys
+    assert keys["GOOGLE_APPLICATION_CREDENTIALS"] == f'{{"private_key": "{CANARY}"}}'
+    assert CANARY not in repr(keys)
+    assert keys["AWS_REGION"] == "eu-west-1"
+    absent = load(environment={"GOOGLE_APPLICATION_CREDENTIALS": "absent.json"}).environment_keys
+    assert "GOOGLE_APPLICATION_CREDENTIALS" not in absent
+
+
+def test_a_token_file_is_relative_to_the_settings_and_must_be_there() -> None:
+    Path("token").write_text("x", encoding="utf-8")
+    settings = written('[providers.aws]\nweb_identity_token_file = "token"')
+    assert settings.providers["aws"].web_identity_token_file == str(Path("token").absolute())
+    assert "web_identity_token_file" in refusal('[providers.aws]\nweb_identity_token_file = "absent"')
+
+
 @pytest.mark.parametrize(
     "text",
     [
         f'[providers.x]\napi_key = ["{CANARY}"]',
+        f'[providers.x]\ngoogle_credentials = ["{CANARY}"]',
+        f'[providers.x]\nuse_metadata = "{CANARY}"',
         f'[providers.x]\napi_key = "{CANARY} with spaces"',
         f'[providers.x]\napi_key = "{CANARY}\\r\\nx-injected: 1"',
         f'[providers.x]\nuse_proxy = "{CANARY}"',
