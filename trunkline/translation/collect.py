@@ -40,6 +40,7 @@ class Collector:
     def __init__(self) -> None:
         self._id = self._model = ""
         self._created = 0
+        self._service_tier: str | None = None
         self._parts: dict[tuple[int, int], Part] = {}
         self._pieces: dict[tuple[int, int, int | None], list[str]] = {}
         self._logprobs: dict[int, list[bytes]] = {}
@@ -77,6 +78,7 @@ class Collector:
             created=self._created,
             choices=[self._choice(choice, parts) for choice, parts in sorted(choices.items())],
             usage=self.usage,
+            service_tier=self._service_tier,
         )
 
     def _choice(self, choice: int, parts: list[Part]) -> Choice:
@@ -87,6 +89,7 @@ class Collector:
 
     def _began(self, event: Began) -> None:
         self._id, self._model, self._created = event.id, event.model, event.created
+        self._service_tier = event.service_tier
         self.usage = event.usage or self.usage
 
     def _piece(self, at: tuple[int, int], summary: int | None, text: str) -> None:

@@ -231,6 +231,7 @@ class Began(msgspec.Struct, gc=False):
     model: str
     created: int = 0
     usage: Usage | None = None
+    service_tier: str | None = None
 
 
 class TextDelta(msgspec.Struct, gc=False):

@@ -17,7 +17,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     `version` is the protocol's, where it has one. `max_output_tokens` is the model's limit, None when unknown.
     `drops` are neutral names of parameters (and top-level fields of the protocol) that it refuses. `json_schema`: it
-    keeps to a schema by itself; None when unknown. The rest are habits of chat upstreams; of the two names of
+    keeps to a schema by itself; `tools`: it calls tools; None when unknown. The rest are habits of chat upstreams; of the two names of
     the maximum, those that are `max_tokens_only` know the older one, and `max_tokens_renamed` refuse it.
     """
 
@@ -29,6 +29,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     drops: tuple[str, ...] = ()
     thinking: Thinking | None = None
     json_schema: bool | None = None
+    tools: bool | None = None
     max_tokens_only: bool = False
     max_tokens_renamed: bool = False
     refuses_stream_options: bool = False

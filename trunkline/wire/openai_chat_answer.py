@@ -17,10 +17,12 @@ from trunkline.wire.usage import MAX_COUNT, Count, Usage
 class _PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: Count | None = None
     cache_write_tokens: Count | None = None
+    audio_tokens: Count | None = None
 
 
 class _CompletionDetails(msgspec.Struct, gc=False):
     reasoning_tokens: Count | None = None
+    audio_tokens: Count | None = None
 
 
 class _Usage(msgspec.Struct, gc=False):
@@ -63,6 +65,8 @@ def _usage(said: _Usage) -> Usage | None:
         cached_input_tokens=cached or 0,
         cache_write_tokens=written,
         reasoning_tokens=(completion.reasoning_tokens or 0) if completion else 0,
+        input_audio_tokens=prompt.audio_tokens or 0,
+        output_audio_tokens=(completion.audio_tokens or 0) if completion else 0,
     )
 
 
