@@ -35,7 +35,7 @@ FORM_TYPE = "multipart/form-data; boundary=b0undary"
 
 
 class UploadedTransport(ScriptedTransport):
-    """Also reads bodies that are streamed, before it answers, into `bodies`; `takes` of their pieces, if that is set."""
+    """Also reads streamed bodies, before it answers, into `bodies`; `takes` of their pieces, if that is set."""
 
     def __init__(self, *script: Reply | Exception, takes: int | None = None) -> None:
         super().__init__(*script)
@@ -67,6 +67,7 @@ class Caller:
         self.started_at = 0.0
         self.writes: list[bytes] = []
         self.asked = 0
+        self.pause_s = 0.0
         self.then: Exception | asyncio.Event | None = None
         self._body = body
         self._size = size
@@ -80,6 +81,8 @@ class Caller:
     async def pieces(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self._body), self._size):
             self.asked += 1
+            if self.pause_s:
+                await asyncio.sleep(self.pause_s)
             yield self._body[start : start + self._size]
         if isinstance(self.then, Exception):
             raise self.then

@@ -256,6 +256,18 @@ def test_a_silent_stream_gives_signs_of_life() -> None:
     jump(scene())
 
 
+def test_nothing_is_said_while_a_form_is_still_on_its_way() -> None:
+    async def scene() -> None:
+        caller = form(part("stream", b"true"), part("file", 2 * MEGABYTE, "a"))
+        caller.pause_s = 3
+        house = await ForwardingHouse(Reply((20, COMPLETED), headers=kind(b"text/event-stream"))).run(
+            "transcriptions", caller
+        )
+        assert (house.error, caller.writes) == (None, [b": keep-alive\n\n", COMPLETED])
+
+    jump(scene())
+
+
 # Forms on their way.
 
 
@@ -391,11 +403,17 @@ def test_parts_are_asked_for_side_by_side_and_no_more_than_some_at_once() -> Non
     jump(scene())
 
 
-async def test_a_part_that_fails_ends_the_others() -> None:
-    replies = [vectors(1, 2, 3), refused(400, "bad", "one of them is too long"), vectors(1, 2, 3), vectors(1)]
-    house = await ForwardingHouse(*replies).run("embeddings", asking("few", input=["t"] * 10))
-    assert isinstance(house.error, errors.UpstreamRefused)
-    assert (house.error.message, house.answer) == ("one of them is too long", None)
+def test_a_part_that_fails_ends_the_others() -> None:
+    async def scene() -> None:
+        replies = [vectors(1, 2, 3), refused(400, "bad", "one of them is too long"), vectors(1, 2, 3), vectors(1)]
+        replies[0].head_s = replies[2].head_s = replies[3].head_s = 100
+        started = asyncio.get_running_loop().time()
+        house = await ForwardingHouse(*replies).run("embeddings", asking("few", input=["t"] * 10))
+        assert isinstance(house.error, errors.UpstreamRefused)
+        assert (house.error.message, house.answer) == ("one of them is too long", None)
+        assert asyncio.get_running_loop().time() - started < 1
+
+    jump(scene())
 
 
 async def test_too_few_vectors_are_no_answer() -> None:
