@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trunkline.errors import NotFound
-from trunkline.providers.sandbox import chat, messages, openai_api
+from trunkline.providers.sandbox import chat, gemini, messages, openai_api
 from trunkline.providers.sandbox.faults import FaultCounts
 from trunkline.providers.sandbox.response import Plan
 from trunkline.providers.transport import UpstreamRequest
@@ -22,6 +22,7 @@ def faces() -> list[Face]:
     return [
         chat_completions,
         messages.MessagesFace(),
+        gemini.face,
         openai_api.face,
     ]
 
