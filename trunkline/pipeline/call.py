@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Protocol
 
 import msgspec
@@ -16,7 +16,7 @@ from trunkline.ids import CallId
 from trunkline.pipeline.identity import KeyTable
 from trunkline.pipeline.protocols import PROVIDER_PROTOCOLS, CallerProtocol, Named
 from trunkline.pipeline.relay import Delivery, relay
-from trunkline.pipeline.ways import Asked, Crossed, Passed, Sidecar, Way
+from trunkline.pipeline.ways import Asked, Crossed, LastWords, Passed, Sidecar, Way
 from trunkline.policy import keys as key_policy
 from trunkline.ports.keys import KeyRecord
 from trunkline.providers import adapter, faults
@@ -94,10 +94,6 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
         made = adapter.reach(deployment, self.upstreams[deployment.provider_id], protocol)
         self.reaches[deployment.model_id, protocol] = made
         return made
-
-
-LastWords = Callable[[str, str, str | None], bytes]
-"""Error type, message and code to the last event of a stream that has begun, where it depends on what came before."""
 
 
 class Call:
@@ -263,47 +259,64 @@ class Pipeline:
                 return answer
 
     async def _attempt(self, sending: _Sending, deployment: Deployment) -> bytes | None:
-        call, settings, delivery = sending.call, sending.settings, sending.call.delivery
-        reach = settings.reach(deployment, sending.asked.protocol.name)
+        call, delivery = sending.call, sending.call.delivery
+        reach = sending.settings.reach(deployment, sending.asked.protocol.name)
         way = self._way(sending.asked, reach)
+        if delivery is not None:
+            response = await self._ask(sending, reach, way)
+            await self._relay(call, way, response, delivery)
+            return None
+        answer = b""
+        while not answer:
+            response = await self._ask(sending, reach, way)
+            answer = way.whole(await self._read_whole(call, response))
+            call.usage = way.usage
+        await way.keep()
+        return answer
+
+    async def _ask(self, sending: _Sending, reach: Reach, way: Way) -> UpstreamResponse:
+        """One request to the provider. Its answer has begun, with status 200. Raises UpstreamError."""
+        call = sending.call
         outgoing = await way.outgoing()
         call.warnings = way.warnings
         outbound = adapter.request_to(reach, outgoing, sending.crossing)
         if reach.upstream.signer is not None:
             outbound = await reach.upstream.signer.sign(outbound)
         sent_at, call.answered_at = clock.monotonic_s(), 0.0
-        response: UpstreamResponse | None = None
-        body = b""
         try:
             response = await self._transports[outbound.origin.scheme].send(outbound)
-            if response.status != 200:
+            if response.status == 200:
+                return response
+            try:
                 said = await _refusal_body(response)
-                raise faults.refusal(deployment.provider_id, response.status, response.headers, said)
-            if delivery is None:
-                body = await response.read(WHOLE_ANSWER_LIMIT_BYTES)
+            finally:
+                response.close()
         finally:
             call.answered_at = clock.monotonic_s()
             call.upstream_s += call.answered_at - sent_at
-            if response is not None and (response.status != 200 or delivery is None):
-                response.close()
-        if delivery is None:
-            answer = way.whole(body)
-            call.usage = way.usage
-            await way.keep()
-            return answer
-        await self._relay(call, way, response, delivery)
-        return None
+        raise faults.refusal(reach.target.provider_id, response.status, response.headers, said)
+
+    async def _read_whole(self, call: Call, response: UpstreamResponse) -> bytes:
+        began_at = call.answered_at
+        try:
+            return await response.read(WHOLE_ANSWER_LIMIT_BYTES)
+        finally:
+            response.close()
+            call.answered_at = clock.monotonic_s()
+            call.upstream_s += call.answered_at - began_at
 
     def _way(self, asked: Asked, reach: Reach) -> Way:
         """The one place where it is decided whether a body is passed on or translated."""
         protocol = asked.protocol
-        if reach.face.protocol == protocol.name and protocol.may_pass(asked.inbound):
+        emulated = reach.target.json_schema is False and protocol.wants_schema(asked.inbound)
+        if reach.face.protocol == protocol.name and not emulated and protocol.may_pass(asked.inbound):
             return Passed(asked, reach)
         upstream = PROVIDER_PROTOCOLS[reach.face.protocol]
         return Crossed(asked, reach, upstream, self.sidecar)
 
     async def _relay(self, call: Call, way: Way, response: UpstreamResponse, delivery: Delivery) -> None:
         stream = way.stream()
+        call.last_words = way.last_words
         try:
             await relay(response, stream, delivery, way.keep)
         finally:

@@ -63,6 +63,7 @@ class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
     measure      usage and a hidden error of a whole answer; raises UpstreamFailed when it is none
     renamed      the answer with another model's name
     editor       the stream's
+    form_field   the field that may ask for an answer of a JSON schema
     """
 
     spoken: ProviderProtocol
@@ -71,11 +72,17 @@ class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
     measure: Callable[[bytes], tuple[Usage | None, ErrorFacts | None]]
     renamed: Callable[[bytes, str], bytes]
     editor: Callable[[Any, Target, str | None, MakeError], EventStream]
+    form_field: str
     may_pass: Callable[[Any], bool] = lambda inbound: True
 
     @property
     def name(self) -> str:
         return self.spoken.name
+
+    def wants_schema(self, inbound: Inbound) -> bool:
+        """Whether it may; reading it closely can wait."""
+        form = inbound.fields.get(self.form_field)
+        return form is not None and b"chema" in bytes(form)
 
 
 def _measure_chat(body: bytes) -> tuple[Usage | None, ErrorFacts | None]:
@@ -104,4 +111,5 @@ CHAT = CallerProtocol(
     measure=_measure_chat,
     renamed=openai_chat_answer.with_model,
     editor=_edit_chat,
+    form_field="response_format",
 )

@@ -8,12 +8,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import functools
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from trunkline import clock
-from trunkline.errors import UpstreamError
+from trunkline.errors import UpstreamError, UpstreamFailed
 from trunkline.ids import AccountId, CallId
 from trunkline.pipeline.protocols import CallerProtocol, ProviderProtocol
 from trunkline.pipeline.relay import EventStream
@@ -24,12 +27,16 @@ from trunkline.providers.adapter import Outgoing, Reach
 from trunkline.providers.transport import Headers
 from trunkline.translation import continuity
 from trunkline.translation.collect import Collector
-from trunkline.translation.exchange import Answer, Began, CallBegan, Event, ReasoningDelta, Request, StateCame
+from trunkline.translation.exchange import Answer, Began, CallBegan, Event, Finished, ReasoningDelta, Request, StateCame
 from trunkline.translation.losses import Losses
 from trunkline.translation.streams import CrossedStream, StreamWriter
+from trunkline.translation.target import Target
 from trunkline.wire.inbound import Inbound
 from trunkline.wire.provider_errors import ErrorFacts
 from trunkline.wire.usage import Usage
+
+if TYPE_CHECKING:
+    from trunkline.translation.structured import Emulation
 
 
 class Sidecar(msgspec.Struct, frozen=True):
@@ -39,10 +46,37 @@ class Sidecar(msgspec.Struct, frozen=True):
     days: int
 
 
+LastWords = Callable[[str, str, str | None], bytes]
+"""Error type, message and code to the last event of a stream."""
+
+
+class StructuredRoom(Protocol):
+    """trunkline.translation.structured, as far as it is used here."""
+
+    MOST_REPAIRS: int
+    Emulation: type[Emulation]
+
+
+class Pen(Protocol):
+    """Writes the caller's answer where more goes into it than the provider's: ids of ours, what the caller asked."""
+
+    def whole(self, answer: Answer, request: Request) -> bytes: ...
+    def writer(self, request: Request) -> StreamWriter: ...
+
+    def failed(self, kind: str, message: str, code: str | None) -> bytes:
+        """The last event of a stream that has begun."""
+        ...
+
+    async def keep(self) -> None:
+        """What was written is kept. Raises StoreUnavailable."""
+        ...
+
+
 class Asked(msgspec.Struct):
     """One call's request and what every attempt at it shares. `headers` are the caller's own that belong to his
     protocol, such as its version: they go with his body where that is passed on. `shown_model` is the name that the
-    answer is to carry; None: what the provider reports. `request` is read when the first crossing needs it."""
+    answer is to carry; None: what the provider reports. `request` is read when the first crossing needs it. Without a
+    `pen`, the protocol's own translator writes the answer."""
 
     protocol: CallerProtocol
     inbound: Inbound
@@ -52,20 +86,25 @@ class Asked(msgspec.Struct):
     shown_model: str | None = None
     strict: bool = False
     request: Request | None = None
+    pen: Pen | None = None
 
 
 class Way(Protocol):
-    """`warnings` are sentences about what the provider does not see as it was sent."""
+    """`warnings` are sentences about what the provider does not see as it was sent. `last_words` writes the event that
+    ends a stream which failed, where it depends on what came before."""
 
     warnings: list[str]
     usage: Usage | None
+
+    @property
+    def last_words(self) -> LastWords | None: ...
 
     async def outgoing(self) -> Outgoing:
         """Raises InvalidRequest for what this deployment cannot be told, StoreUnavailable."""
         ...
 
     def whole(self, body: bytes) -> bytes:
-        """The caller's answer. Raises UpstreamError when the provider's is none."""
+        """The caller's answer; b"" when `outgoing` is to be sent again. Raises UpstreamError when it is none."""
         ...
 
     def stream(self) -> EventStream: ...
@@ -81,6 +120,8 @@ def _error_of(provider_id: str, facts: ErrorFacts) -> UpstreamError:
 
 class Passed:
     __slots__ = ("_asked", "_reach", "usage", "warnings")
+
+    last_words = None
 
     def __init__(self, asked: Asked, reach: Reach) -> None:
         self._asked = asked
@@ -119,14 +160,15 @@ class Crossed:
     __slots__ = (
         "_answer",
         "_asked",
+        "_emulation",
         "_has_state",
         "_reach",
+        "_repairs",
         "_seen",
         "_sidecar",
         "_upstream",
         "usage",
         "warnings",
-        "writer",
     )
 
     def __init__(self, asked: Asked, reach: Reach, upstream: ProviderProtocol, sidecar: Sidecar | None) -> None:
@@ -134,53 +176,60 @@ class Crossed:
         self._reach = reach
         self._upstream = upstream
         self._sidecar = sidecar
+        self._emulation: Emulation | None = None
+        self._repairs = 0
         self._answer: Answer | None = None
         self._seen: list[Event] = []
         self._has_state = False
-        self.writer: StreamWriter | None = None
         self.warnings: list[str] = []
         self.usage: Usage | None = None
 
-    async def request(self) -> Request:
-        """The caller's request in neutral form, with the state that his client could not carry."""
-        asked = self._asked
-        if asked.request is None:
-            asked.request = asked.protocol.spoken.translator.read_request(asked.inbound)
-            missing = continuity.missing(asked.request) if self._sidecar is not None else []
-            if missing and self._sidecar is not None:
-                continuity.restore(asked.request, await self._sidecar.store.find(asked.account_id, missing))
-        return asked.request
+    @property
+    def last_words(self) -> LastWords | None:
+        return self._asked.pen.failed if self._asked.pen is not None else None
 
     async def outgoing(self) -> Outgoing:
         target = self._reach.target
-        request = await self.request()
+        request = await self._request()
+        if self._emulation is None and _has_schema(request) and target.json_schema is False:
+            self._emulation = _emulation(request, target)
+        if self._emulation is not None:
+            request = self._emulation.request
         losses = Losses(target.model_id, request.names, strict=self._asked.strict)
         body = self._upstream.translator.write_request(request, target, losses)
         self.warnings = losses.warnings
         return Outgoing(self._upstream.path(target, request.stream), body, self._upstream.headers(target))
 
-    def whole(self, body: bytes) -> bytes:
-        request = self._asked.request
-        assert request is not None, "the request was written first"
-        answer = self._upstream.translator.read_answer(body, self._reach.target)
-        self._answer = answer
-        self.usage = answer.usage
-        answer.id, answer.model, answer.created = self._identity(answer.id, answer.model, answer.created)
-        return self.written(answer, request)
+    async def _request(self) -> Request:
+        """The caller's request in neutral form, with the state that his client could not carry."""
+        asked, sidecar = self._asked, self._sidecar
+        if asked.request is None:
+            asked.request = asked.protocol.spoken.translator.read_request(asked.inbound)
+            missing = continuity.missing(asked.request) if sidecar is not None else []
+            if missing and sidecar is not None:
+                continuity.restore(asked.request, await sidecar.store.find(asked.account_id, missing))
+        return asked.request
 
-    def written(self, answer: Answer, request: Request) -> bytes:
-        return self._asked.protocol.spoken.translator.write_answer(answer, request)
+    def whole(self, body: bytes) -> bytes:
+        asked = self._asked
+        assert asked.request is not None, "the request was written first"
+        answer = self._upstream.translator.read_answer(body, self._reach.target)
+        self._count(answer.usage)
+        answer.usage = self.usage
+        if self._emulation is not None and self._is_to_repair(self._emulation, answer):
+            return b""
+        self._answer = answer
+        answer.id, answer.model, answer.created = self._identity(answer.id, answer.model, answer.created)
+        if asked.pen is not None:
+            return asked.pen.whole(answer, asked.request)
+        return asked.protocol.spoken.translator.write_answer(answer, asked.request)
 
     def stream(self) -> EventStream:
-        request = self._asked.request
-        assert request is not None, "the request was written first"
-        target = self._reach.target
+        asked, target = self._asked, self._reach.target
+        assert asked.request is not None, "the request was written first"
         reader = self._upstream.translator.reader(target, lambda facts: _error_of(target.provider_id, facts))
-        self.writer = self.writing(request)
-        return CrossedStream(reader, self.writer, self._watch)
-
-    def writing(self, request: Request) -> StreamWriter:
-        return self._asked.protocol.spoken.translator.writer(request)
+        write = asked.pen.writer if asked.pen is not None else asked.protocol.spoken.translator.writer
+        return CrossedStream(reader, write(asked.request), self._watch)
 
     async def keep(self) -> None:
         answer = self._answer
@@ -188,14 +237,32 @@ class Crossed:
             collector = Collector()
             collector.take(self._seen)
             answer = collector.answer()
-        if answer is None or self._sidecar is None:
-            return
-        kept = continuity.to_keep(answer)
-        if kept:
+        if answer is not None and self._sidecar is not None and (kept := continuity.to_keep(answer)):
             expires_at = clock.now_s() + self._sidecar.days * DAY_S
             await self._sidecar.store.put(self._asked.account_id, kept, expires_at)
+        if self._asked.pen is not None:
+            await self._asked.pen.keep()
 
-    def _watch(self, events: list[Event]) -> None:
+    def _count(self, usage: Usage | None) -> None:
+        """A repaired answer cost all its attempts."""
+        self.usage = usage.plus(self.usage) if usage is not None and self.usage is not None else usage or self.usage
+
+    def _is_to_repair(self, emulation: Emulation, answer: Answer) -> bool:
+        wrong = emulation.whole(answer)
+        if wrong is None:
+            return False
+        if self._repairs == structured().MOST_REPAIRS:
+            raise self._unfit(wrong)
+        self._repairs += 1
+        emulation.repair(answer, wrong)
+        return True
+
+    def _unfit(self, wrong: str) -> UpstreamFailed:
+        return UpstreamFailed(
+            f"{self._reach.target.model_id} did not keep to the schema. {wrong}", code="schema_not_met"
+        )
+
+    def _watch(self, events: list[Event]) -> list[Event]:
         """What the answer is called, and what of it later calls may need."""
         for event in events:
             kind = type(event)
@@ -206,6 +273,17 @@ class Crossed:
                 self._seen.append(event)
             elif isinstance(event, Began):
                 event.id, event.model, event.created = self._identity(event.id, event.model, event.created)
+        return events if self._emulation is None else self._emulated(self._emulation, events)
+
+    def _emulated(self, emulation: Emulation, events: list[Event]) -> list[Event]:
+        crossed = []
+        for event in events:
+            crossing = emulation.crossed(event)
+            if isinstance(crossing, Finished) and crossing.stop == "end" and (wrong := emulation.streamed()):
+                raise self._unfit(wrong)
+            if crossing is not None:
+                crossed.append(crossing)
+        return crossed
 
     def _identity(self, answer_id: str, model: str, created: int) -> tuple[str, str, int]:
         """Not every provider says them all."""
@@ -215,3 +293,18 @@ class Crossed:
             asked.shown_model or model or self._reach.target.upstream,
             created or int(clock.now_s()),
         )
+
+
+def _has_schema(request: Request) -> bool:
+    return request.output_format is not None and request.output_format.kind == "json_schema"
+
+
+def _emulation(request: Request, target: Target) -> Emulation:
+    return structured().Emulation(request, by_tool=target.tools is True and not request.tools)
+
+
+@functools.cache
+def structured() -> StructuredRoom:
+    """What checks schemas is large, and few calls need it."""
+    room: StructuredRoom = importlib.import_module("trunkline.translation.structured")
+    return room

@@ -83,6 +83,7 @@ def _target(deployment: Deployment, face: Speaks) -> Target:
         drops=(*dialect.drops, *family.drops) if family else dialect.drops,
         thinking=family.thinking if family else None,
         json_schema=model.capabilities.json_schema if model else None,
+        tools=model.capabilities.tools if model else None,
         max_tokens_only=dialect.max_tokens_only,
         max_tokens_renamed=family is not None and family.max_tokens_renamed,
         refuses_stream_options=dialect.refuses_stream_options,

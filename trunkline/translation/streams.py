@@ -55,9 +55,9 @@ class CrossedStream:
     __slots__ = ("_reader", "_watch", "_writer", "done", "holds", "unsent", "usage")
 
     def __init__(
-        self, reader: StreamReader, writer: StreamWriter, watch: Callable[[list[Event]], None] | None = None
+        self, reader: StreamReader, writer: StreamWriter, watch: Callable[[list[Event]], list[Event]] | None = None
     ) -> None:
-        """`watch` sees every event before it is written."""
+        """`watch` sees all events and says which are written instead; it may raise UpstreamError too."""
         self._reader = reader
         self._writer = writer
         self._watch = watch
@@ -97,7 +97,7 @@ class CrossedStream:
             elif kind is Ended:
                 self.done = True
         if self._watch is not None:
-            self._watch(events)
+            events = self._watch(events)
         held = self._writer.holding
         written = self._writer.write(events)
         if self._writer.holding and not held:

@@ -33,6 +33,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+    def plus(self, other: Usage) -> Usage:
+        """Both together, where one call took several answers."""
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+
     @property
     def fresh_input_tokens(self) -> int:
         """The input that was neither read from a cache nor written to one."""
