@@ -28,6 +28,7 @@ from trunkline.http.conversations import ConversationRoutes
 from trunkline.http.cors import Cors
 from trunkline.http.door import Door
 from trunkline.http.facts import FactHeaders
+from trunkline.http.forwarding import ROUTES, ForwardingRoutes
 from trunkline.http.inference import InferenceRoutes
 from trunkline.http.models import ModelRoutes
 from trunkline.http.probes import Probes
@@ -35,6 +36,7 @@ from trunkline.http.responses import ResponseRoutes
 from trunkline.http.server import Hooks, Seat, Serving
 from trunkline.observe import Metrics
 from trunkline.pipeline.call import LiveSettings, Pipeline
+from trunkline.pipeline.forward import Forwarder
 from trunkline.pipeline.identity import KeyTable
 from trunkline.pipeline.record import Recorder
 from trunkline.ports.keys import KeyRecord
@@ -78,8 +80,10 @@ class App:
         self.found: dict[str, ProviderOptions] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         transports: dict[str, Transport] = {"http": self.network, "https": self.network, "sandbox": SandboxTransport()}
-        recorder = Recorder(self.metrics, "chat", lambda error: problems.shape_of(error).status)
+        recorder = Recorder(self.metrics, "chat", _status_of)
         self.pipeline = Pipeline(self.keys, self._live(settings), transports, recorder)
+        records = {endpoint: Recorder(self.metrics, endpoint, _status_of) for endpoint in ROUTES.values()}
+        self.forwarder = Forwarder(self.pipeline, transports, records, lambda: self.settings.uploads)
         self.door = self._door()
         for state in ("in_use", "idle", "waiting"):
             self.metrics.connections.of(state).read = functools.partial(self._connections, state)
@@ -121,6 +125,7 @@ class App:
         )
         models = ModelRoutes(door, lambda: self.pipeline.settings.routes)
         door.add("POST", "/v1/chat/completions", inference.chat_completions)
+        ForwardingRoutes(inference, self.forwarder, _log_defect).add_to(door)
         door.add("GET", "/v1/models", models.list)
         door.add_prefix("GET", "/v1/models/", models.show)
         ResponseRoutes(door, self.store.responses).add_to(door)
@@ -243,6 +248,10 @@ class App:
             models=sum(1 for line in listed if not line.deployments),
             aliases={line.id: line.deployments for line in listed if line.deployments},
         )
+
+
+def _status_of(error: TrunklineError) -> int:
+    return problems.shape_of(error).status
 
 
 def _log_defect(call_id: str, error: BaseException) -> None:

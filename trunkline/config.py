@@ -27,6 +27,7 @@ from trunkline.http import server
 from trunkline.http.server import ServerOptions
 from trunkline.observe import LogOptions
 from trunkline.pipeline.call import CompatOptions
+from trunkline.pipeline.upload import UploadOptions
 from trunkline.policy.keys import KeysOptions
 from trunkline.ports.responses import ResponsesOptions
 from trunkline.providers.credentials import VARIABLES, ProviderOptions
@@ -48,6 +49,7 @@ SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "discovery": DiscoveryOptions,
     "log": LogOptions,
     "compat": CompatOptions,
+    "uploads": UploadOptions,
     "responses": ResponsesOptions,
 }
 TABLES: Final[Mapping[str, type[msgspec.Struct]]] = {
@@ -115,6 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     discovery: DiscoveryOptions = DiscoveryOptions()
     log: LogOptions = LogOptions()
     compat: CompatOptions = CompatOptions()
+    uploads: UploadOptions = UploadOptions()
     responses: ResponsesOptions = ResponsesOptions()
     proxy: ProxySettings | None = None
     overrides: Mapping[str, object] = NOTHING

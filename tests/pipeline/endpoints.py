@@ -120,7 +120,7 @@ class ForwardingHouse:
             self.pipeline,
             {"https": self.transport},
             dict.fromkeys(EVERYTHING, self.ledger),
-            UploadOptions(put_aside_bytes=put_aside_bytes),
+            lambda: UploadOptions(put_aside_bytes=put_aside_bytes),
         )
         self.call = Call(CallId("call_1"), "x", "request-1", [])
         self.error: TrunklineError | None = None

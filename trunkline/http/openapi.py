@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 import trunkline
-from trunkline.http import openapi_stored
+from trunkline.http import openapi_endpoints, openapi_stored
 from trunkline.http.operations import REF, Json
 from trunkline.http.operations import answers as _answers
 from trunkline.http.operations import json_content as _json
@@ -150,6 +150,7 @@ STRUCTS = (
     ModelList,
     Error,
     Health,
+    *openapi_endpoints.STRUCTS,
     *openapi_stored.STRUCTS,
 )
 
@@ -174,7 +175,13 @@ def document(own: Json) -> Json:
             {"name": "reference", "description": "What describes the rest. No key needed."},
         ],
         "security": [{"bearer": []}, {"apiKey": []}],
-        "paths": {**_inference_paths(), **openapi_stored.paths(), **_health_paths(), **_own_paths(own)},
+        "paths": {
+            **_inference_paths(),
+            **openapi_endpoints.paths(),
+            **openapi_stored.paths(),
+            **_health_paths(),
+            **_own_paths(own),
+        },
         "components": {
             "schemas": {**components.get("schemas", {}), **described},
             "securitySchemes": {

@@ -11,7 +11,7 @@ encoding that was asked for, whichever the provider has.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -123,9 +123,9 @@ class Forwarder:
         pipeline: Pipeline,
         transports: Mapping[str, Transport],
         records: Mapping[Endpoint, Record],
-        uploads: UploadOptions,
+        uploads: Callable[[], UploadOptions],
     ) -> None:
-        """`transports` by an origin's scheme, the sandbox's among them."""
+        """`transports` by an origin's scheme, the sandbox's among them. `uploads` tells the settings of the moment."""
         self._pipeline = pipeline
         self._transports = transports
         self._records = records
@@ -180,7 +180,7 @@ class Forwarder:
         content_type = client.content_type
         if endpoint not in FORMS or (endpoint == "image_edits" and not multipart.is_form(content_type)):
             return None
-        return Upload(client.pieces(), multipart.read_boundary(content_type), self._uploads)
+        return Upload(client.pieces(), multipart.read_boundary(content_type), self._uploads())
 
     async def _send(self, sending: _Sending, candidates: Sequence[Deployment]) -> bytes | None:
         """One attempt at a time. The next one stays possible until something of an answer has gone to the client, or
