@@ -70,7 +70,7 @@ def _reader(kind: Any) -> Callable[[Raw], Any]:
 _FRACTION = _reader(Annotated[float, Meta(ge=0, le=1)] | None)
 # The field, how it is read, and what it must be.
 _OPTIONAL: dict[str, tuple[Callable[[Raw], Any], str]] = {
-    "max_tokens": (_reader(Annotated[int, Meta(ge=0, le=2**31 - 1)]), "a whole number of at least 0"),
+    "max_tokens": (_reader(Annotated[int, Meta(ge=0, le=2**31 - 1)] | None), "a whole number of at least 0"),
     "stream": (_reader(bool | None), "true or false"),
     "temperature": (_FRACTION, "a number from 0 to 1"),
     "top_p": (_FRACTION, "a number from 0 to 1"),

@@ -273,7 +273,7 @@ class MessagesStream:
             self._counts = read_counts(message.usage)
         if self._model is None:
             return block
-        whole, inner = codec.answer_fields(data), codec.answer_fields(event.message)
+        whole, inner = codec.answer_fields(data), codec.answer_fields(bytes(event.message))
         assert whole is not None, "both were decoded before"
         assert inner is not None, "both were decoded before"
         inner["model"] = Raw(encode(self._model))
