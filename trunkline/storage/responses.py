@@ -207,13 +207,9 @@ class SqlResponseStore:
             "position": position,
             "content": self._seal(response),
         }
-        replaced = connection.execute(
-            update(responses).where(*_is(responses, response.account_id, response.id)).values(values)
-        )
+        replaced = connection.execute(_REPLACE, {"whose": response.account_id, "named": response.id, **values})
         if replaced.rowcount == 0:
-            connection.execute(
-                insert(responses).values(account_id=response.account_id, response_id=response.id, **values)
-            )
+            connection.execute(_INSERT, {"account_id": response.account_id, "response_id": response.id, **values})
         if response.previous_response_id is not None:
             _keep_chain(connection, response, response.previous_response_id)
         return True
@@ -360,9 +356,17 @@ def _links() -> Any:
     )
 
 
+# Built once: building a statement costs more than running it.
+_NAMED = _is(responses, bindparam("whose"), bindparam("named"))  # type: ignore[arg-type]
+_INSERT = insert(responses)
+_REPLACE = (
+    update(responses)
+    .where(*_NAMED)
+    .values({column: bindparam(column.name) for column in responses.c if not column.primary_key})
+)
 _LINKS = _links()
 _UNEXPIRED = responses.c.expires_at > bindparam("now_s")
-_FIND = select(responses).where(*_is(responses, bindparam("whose"), bindparam("named")), _UNEXPIRED)  # type: ignore[arg-type]
+_FIND = select(responses).where(*_NAMED, _UNEXPIRED)
 _CHAIN = select(responses, _LINKS.c.depth).where(
     responses.c.account_id == bindparam("whose"), responses.c.response_id == _LINKS.c.response_id, _UNEXPIRED
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, delete, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_
 
 from trunkline import clock
 from trunkline.ids import AccountId
@@ -58,21 +58,15 @@ class SqlSidecarStore:
         ]
         for start in range(0, len(rows), ASKED_TOGETHER):
             digests = [row["digest"] for row in rows[start : start + ASKED_TOGETHER]]
-            connection.execute(delete(sidecar).where(sidecar.c.account_id == account_id, sidecar.c.digest.in_(digests)))
-        connection.execute(insert(sidecar), rows)
+            connection.execute(_FORGET, {"whose": account_id, "asked": digests})
+        connection.execute(_KEEP, rows)
 
     def _find(self, connection: Connection, account_id: AccountId, wanted: Mapping[bytes, str]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         digests = list(wanted)
         for start in range(0, len(digests), ASKED_TOGETHER):
-            rows = connection.execute(
-                select(sidecar.c.digest, sidecar.c.content).where(
-                    sidecar.c.account_id == account_id,
-                    sidecar.c.digest.in_(digests[start : start + ASKED_TOGETHER]),
-                    sidecar.c.expires_at > clock.now_s(),
-                )
-            )
-            for row in rows:
+            asked = digests[start : start + ASKED_TOGETHER]
+            for row in connection.execute(_FIND, {"whose": account_id, "asked": asked, "now_s": clock.now_s()}):
                 key = wanted[bytes(row.digest)]
                 found[key] = self._sealer.open(_place(account_id, key), row.content)
         return found
@@ -80,3 +74,10 @@ class SqlSidecarStore:
 
 def _place(account_id: str, key: str) -> tuple[str, ...]:
     return ("sidecar entry", account_id, key)
+
+
+# Built once: building a statement costs more than running it.
+_ASKED = sidecar.c.account_id == bindparam("whose"), sidecar.c.digest.in_(bindparam("asked", expanding=True))
+_FIND = select(sidecar.c.digest, sidecar.c.content).where(*_ASKED, sidecar.c.expires_at > bindparam("now_s"))
+_FORGET = delete(sidecar).where(*_ASKED)
+_KEEP = insert(sidecar)
