@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.providers.sandbox.exchange import JSON, chat
-from trunkline.errors import InvalidRequest, NotFound
-from trunkline.providers.sandbox.chat import EVENTS, answer, refusal
+from tests.providers.sandbox.exchange import JSON, chat, events
+from trunkline.providers.sandbox.chat import REFUSAL, answer
 from trunkline.providers.sandbox.faults import FaultCounts
+from trunkline.providers.sandbox.openai_errors import EVENTS
 from trunkline.providers.sandbox.response import Cut, Plan
 
 
@@ -21,14 +21,6 @@ def whole(plan: Plan) -> Any:
     (body,) = plan.steps
     assert isinstance(body, bytes)
     return msgspec.json.decode(body)
-
-
-def test_refusals_are_answers_in_the_envelope() -> None:
-    plan = refusal(InvalidRequest("n is 1 to 128", param="n"))
-    assert (plan.status, plan.headers) == (400, [(b"content-type", b"application/json")])
-    expected = {"message": "n is 1 to 128", "type": "invalid_request_error", "param": "n", "code": "invalid_value"}
-    assert whole(plan) == {"error": expected}
-    assert refusal(NotFound("no such model", code="model_not_found")).status == 404
 
 
 @pytest.mark.parametrize(
@@ -111,3 +103,49 @@ def test_faults_of_a_whole_body(at: int, faulty: bool) -> None:
 def test_choices_have_seeds_of_their_own() -> None:
     choices = whole(planned(chat("story", "[[tokens=9]]", n=3)))["choices"]
     assert len({choice["message"]["content"] for choice in choices}) == 3
+
+
+def streamed(body: JSON) -> list[Any]:
+    """The data of each event; the last may be [DONE]."""
+    found = b"".join(step for step in planned({**body, "stream": True}).steps if isinstance(step, bytes))
+    return [each if each == b"[DONE]" else msgspec.json.decode(each) for each in events(found)]
+
+
+def test_a_told_refusal_is_one_in_the_message() -> None:
+    body = chat("echo", "[[refuse]] no")
+    choice = whole(planned(body))["choices"][0]
+    assert (choice["message"]["content"], choice["message"]["refusal"]) == (None, REFUSAL)
+    assert choice["finish_reason"] == "stop"
+    *chunks, last, done = streamed(body)
+    said = [chunk["choices"][0]["delta"].get("refusal") or "" for chunk in chunks]
+    assert ("".join(said), last["choices"][0]["finish_reason"], done) == (REFUSAL, "stop", b"[DONE]")
+    assert all(not chunk["choices"][0]["delta"].get("content") for chunk in chunks)
+
+
+def test_redacted_reasoning_is_sealed_and_asked_back() -> None:
+    body = chat("think", "[[redacted]] Why?")
+    message = whole(planned(body))["choices"][0]["message"]
+    (detail,) = message["reasoning_details"]
+    assert detail["type"] == "reasoning.encrypted"
+    assert "reasoning_content" not in message
+    assert [chunk["choices"][0]["delta"] for chunk in streamed(body)[1:2]] == [{"reasoning_details": [detail]}]
+    body["messages"] += [message, {"role": "user", "content": "And now?"}]
+    assert planned(body).status == 200
+    detail["data"] = "x" + detail["data"]
+    refused = planned(body)
+    assert (refused.status, whole(refused)["error"]["param"]) == (400, "messages[1].reasoning_details[0].data")
+
+
+def test_a_told_error_ends_the_stream_and_is_all_of_a_whole_answer() -> None:
+    found = streamed(chat("faulty", "[[error_after=3]] x"))
+    assert len(found) == 5, "the role and three tokens"
+    assert set(found[-1]["error"]) == {"message", "type", "param", "code"}
+    assert planned(chat("faulty", "[[error_after=3]] x")).status == 500
+    assert planned(chat("faulty", "[[error_after=21]] x")).status == 200
+
+
+def test_cached_tokens_can_be_told() -> None:
+    usage = whole(planned(chat("echo", "[[cached=3]] a b c d")))["usage"]
+    assert (usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"]) == (4, 3)
+    usage = whole(planned(chat("echo", "[[cached=9]] a b c d")))["usage"]
+    assert usage["prompt_tokens_details"]["cached_tokens"] == 4

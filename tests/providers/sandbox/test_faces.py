@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from tests.providers.sandbox.exchange import chat, request
-from trunkline.providers.sandbox.chat import JSON
 from trunkline.providers.sandbox.faces import answer, chat_completions, faces, path_of
 from trunkline.providers.sandbox.faults import FaultCounts
+from trunkline.providers.sandbox.openai_errors import JSON
 from trunkline.providers.sandbox.response import Plan
 from trunkline.providers.transport import UpstreamRequest
 

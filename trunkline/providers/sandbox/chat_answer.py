@@ -7,22 +7,24 @@ Reasoning goes as OpenRouter (`reasoning_details`) and DeepSeek (`reasoning_cont
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count, zip_longest
+from itertools import zip_longest
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from trunkline import clock, ids
-from trunkline.providers.sandbox import signatures
+from trunkline import clock
+from trunkline.providers.sandbox import pacing, sealed, signatures
 from trunkline.providers.sandbox.chat_logprobs import Logprobs, logprobs_of
-from trunkline.providers.sandbox.chat_request import ChatAsk
+from trunkline.providers.sandbox.chat_request import ENCRYPTED, ChatAsk
+from trunkline.providers.sandbox.numbering import new_id
 from trunkline.providers.sandbox.reply import Answer
-from trunkline.providers.sandbox.response import Cut, Step, Wait
+from trunkline.providers.sandbox.response import Step
 from trunkline.wire import codec
 
 FINGERPRINT = "fp_sandbox"
 DONE = b"data: [DONE]\n\n"
 GARBLED = b'data: {"id":"chatcmpl-\xff\xfe","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"conte\n\n'
+ERROR = b'data: {"error":{"message":"the sandbox fails, as told","type":"server_error","param":null,"code":null}}\n\n'
 
 
 class ReasoningText(msgspec.Struct):
@@ -31,6 +33,13 @@ class ReasoningText(msgspec.Struct):
     index: int
     format: str
     signature: str | UnsetType = UNSET
+
+
+class ReasoningEncrypted(msgspec.Struct):
+    type: str
+    data: str
+    index: int
+    format: str
 
 
 class FunctionPart(msgspec.Struct):
@@ -52,9 +61,9 @@ class Said(msgspec.Struct):
 
     role: str | UnsetType = UNSET
     content: str | UnsetType | None = UNSET
-    refusal: UnsetType | None = UNSET
+    refusal: str | UnsetType | None = UNSET
     reasoning_content: str | UnsetType = UNSET
-    reasoning_details: list[ReasoningText] | UnsetType = UNSET
+    reasoning_details: list[ReasoningText] | list[ReasoningEncrypted] | UnsetType = UNSET
     tool_calls: list[ToolCall] | UnsetType = UNSET
     function_call: FunctionPart | UnsetType = UNSET
 
@@ -99,31 +108,19 @@ class Completion(msgspec.Struct):
     usage: Usage | UnsetType | None = UNSET
 
 
-class _Numbers:
-    """Ids: random for each process, then counted."""
-
-    def __init__(self) -> None:
-        self._prefix = ids.random_base62(12)
-        self._next = count(1)
-
-    def new(self, prefix: str) -> str:
-        return f"{prefix}{self._prefix}{next(self._next):08x}"
-
-
-_numbers = _Numbers()
-
-
 def usage_of(ask: ChatAsk, answers: list[Answer]) -> Usage:
     spent = sum(answer.tokens for answer in answers)
     thought = sum(answer.reasoning_tokens for answer in answers)
     prompt = ask.prompt.tokens
-    return Usage(prompt, spent, prompt + spent, PromptDetails(), CompletionDetails(thought))
+    return Usage(
+        prompt, spent, prompt + spent, PromptDetails(min(ask.prompt.told.cached, prompt)), CompletionDetails(thought)
+    )
 
 
 def whole(ask: ChatAsk, answers: list[Answer]) -> bytes:
     return codec.encode(
         Completion(
-            id=_numbers.new("chatcmpl-"),
+            id=new_id("chatcmpl-"),
             object="chat.completion",
             created=int(clock.now_s()),
             model=ask.model,
@@ -137,7 +134,11 @@ def whole(ask: ChatAsk, answers: list[Answer]) -> bytes:
 def _choice(ask: ChatAsk, index: int, answer: Answer) -> Choice:
     said = Said(role="assistant", content="".join(answer.text) if answer.text or not answer.calls else None)
     said.refusal = None
-    if answer.reasoning:
+    if ask.prompt.told.refuse:
+        said.content, said.refusal = None, "".join(answer.text)
+    if answer.reasoning and ask.prompt.told.redacted:
+        said.reasoning_details = [_encrypted(answer)]
+    elif answer.reasoning:
         reasoning = "".join(answer.reasoning)
         said.reasoning_content = reasoning
         said.reasoning_details = [
@@ -147,7 +148,7 @@ def _choice(ask: ChatAsk, index: int, answer: Answer) -> Choice:
     if calls and ask.legacy:
         said.function_call = calls[0]
     elif calls:
-        said.tool_calls = [ToolCall(function=call, id=_numbers.new("call_"), type="function") for call in calls]
+        said.tool_calls = [ToolCall(function=call, id=new_id("call_"), type="function") for call in calls]
     logprobs = logprobs_of(answer.text, ask.top_logprobs) if answer.text and ask.top_logprobs is not None else None
     return Choice(index, said, logprobs, finish_reason(ask, answer))
 
@@ -160,7 +161,7 @@ def events(ask: ChatAsk, answers: list[Answer]) -> Iterator[Step]:
     """The stream: a round of role chunks, then a round for each token, choices in turn; then usage and the end."""
     told = ask.prompt.told
     chunk = Completion(
-        id=_numbers.new("chatcmpl-"),
+        id=new_id("chatcmpl-"),
         object="chat.completion.chunk",
         created=int(clock.now_s()),
         model=ask.model,
@@ -168,16 +169,10 @@ def events(ask: ChatAsk, answers: list[Answer]) -> Iterator[Step]:
         system_fingerprint=FINGERPRINT,
         usage=None if ask.include_usage else UNSET,
     )
-    pause = Wait(told.delay_ms / 1000)
     rounds = zip_longest(*(_deltas(ask, index, answer) for index, answer in enumerate(answers)))
-    for tokens, choices in enumerate(rounds, -1):
-        yield from _faults(ask, tokens)
-        if told.delay_ms and tokens > 0:
-            yield pause
-        for choice in choices:
-            if choice is not None:
-                chunk.choices = [choice]
-                yield b"data: %b\n\n" % codec.encode(chunk)
+    written = ([_event(chunk, choice) for choice in choices if choice is not None] for choices in rounds)
+    if (yield from pacing.paced(told, written, pacing.Broken(GARBLED, ERROR))):
+        return
     if ask.include_usage and not told.no_usage:
         chunk.choices, chunk.usage = [], usage_of(ask, answers)
         yield b"data: %b\n\n" % codec.encode(chunk)
@@ -185,18 +180,9 @@ def events(ask: ChatAsk, answers: list[Answer]) -> Iterator[Step]:
         yield DONE
 
 
-def _faults(ask: ChatAsk, tokens: int) -> Iterator[Step]:
-    """What goes wrong when `tokens` tokens are out; -1 is before the role chunk, where the position 0 stands."""
-    told = ask.prompt.told
-    at = 0 if tokens < 0 else tokens or None
-    if at is None:
-        return
-    if told.stall_ms is not None and told.stall_after == at:
-        yield Wait(told.stall_ms / 1000)
-    if told.garble_after == at:
-        yield GARBLED
-    if told.cut_after == at:
-        yield Cut()
+def _event(chunk: Completion, choice: ChunkChoice) -> bytes:
+    chunk.choices = [choice]
+    return b"data: %b\n\n" % codec.encode(chunk)
 
 
 def _deltas(ask: ChatAsk, index: int, answer: Answer) -> Iterator[ChunkChoice]:
@@ -209,9 +195,12 @@ def _deltas(ask: ChatAsk, index: int, answer: Answer) -> Iterator[ChunkChoice]:
         first.tool_calls, first.function_call = opening.tool_calls, opening.function_call
     first.refusal = None
     yield ChunkChoice(index, first, None, None)
-    for said in _reasoning_deltas(answer):
+    for said in _reasoning_deltas(ask, answer):
         yield ChunkChoice(index, said, None, None)
     for piece in answer.text:
+        if ask.prompt.told.refuse:
+            yield ChunkChoice(index, Said(refusal=piece), None, None)
+            continue
         logprobs = None if ask.top_logprobs is None else logprobs_of([piece], ask.top_logprobs)
         yield ChunkChoice(index, Said(content=piece), logprobs, None)
     for said in calls:
@@ -219,7 +208,16 @@ def _deltas(ask: ChatAsk, index: int, answer: Answer) -> Iterator[ChunkChoice]:
     yield ChunkChoice(index, Said(), None, finish_reason(ask, answer))
 
 
-def _reasoning_deltas(answer: Answer) -> Iterator[Said]:
+def _encrypted(answer: Answer) -> ReasoningEncrypted:
+    sealing = sealed.seal(ENCRYPTED, "".join(answer.reasoning))
+    return ReasoningEncrypted("reasoning.encrypted", sealing, 0, signatures.FORMAT)
+
+
+def _reasoning_deltas(ask: ChatAsk, answer: Answer) -> Iterator[Said]:
+    if ask.prompt.told.redacted:
+        if answer.reasoning:
+            yield Said(reasoning_details=[_encrypted(answer)])
+        return
     for piece in answer.reasoning:
         detail = ReasoningText("reasoning.text", piece, 0, signatures.FORMAT)
         yield Said(reasoning_content=piece, reasoning_details=[detail])
@@ -236,7 +234,7 @@ def _call_deltas(ask: ChatAsk, answer: Answer) -> Iterator[Said]:
                 yield Said(function_call=FunctionPart(UNSET, piece))
         return
     for index, call in enumerate(answer.calls):
-        opening = ToolCall(index=index, id=_numbers.new("call_"), type="function", function=FunctionPart(call.name, ""))
+        opening = ToolCall(index=index, id=new_id("call_"), type="function", function=FunctionPart(call.name, ""))
         yield Said(tool_calls=[opening])
         for piece in call.arguments:
             yield Said(tool_calls=[ToolCall(index=index, function=FunctionPart(UNSET, piece))])

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from trunkline.errors import InvalidRequest, NotFound
-from trunkline.providers.sandbox import directives, models, words
+from trunkline.providers.sandbox import directives, models, sealed, words
 from trunkline.providers.sandbox.chat_tools import (
     Function,
     FunctionChoice,
@@ -27,6 +27,9 @@ from trunkline.providers.sandbox.reply import MOST_CHARACTERS, Bounds
 _MOST_CHOICES = 128
 _MOST_STOPS = 4
 _MOST_TOP_LOGPROBS = 20
+ENCRYPTED = "chat reasoning"
+"""What reasoning that is not shown is sealed as."""
+
 _PART_TYPES = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
 
 
@@ -52,6 +55,7 @@ class ReasoningDetail(msgspec.Struct):
     type: str
     text: str | None = None
     signature: str | None = None
+    data: str | None = None
 
 
 class Message(msgspec.Struct):
@@ -279,6 +283,16 @@ def _results(messages: list[Message], texts: list[list[str]]) -> list[str]:
 
 
 def _shown(messages: list[Message]) -> list[ShownReasoning]:
+    """Reasoning that was shown, to be looked at later; what is encrypted is looked at here."""
+    for at, message in enumerate(messages):
+        for number, detail in enumerate(message.reasoning_details or []):
+            if detail.type == "reasoning.encrypted" and sealed.unseal(ENCRYPTED, detail.data or "") is None:
+                where = f"messages[{at}].reasoning_details[{number}].data"
+                raise InvalidRequest(
+                    "the data is not that of reasoning made here: pass reasoning_details back unchanged",
+                    code="invalid_signature",
+                    param=where,
+                )
     return [
         ShownReasoning(
             text=detail.text or "",
@@ -287,6 +301,7 @@ def _shown(messages: list[Message]) -> list[ShownReasoning]:
         )
         for at, message in enumerate(messages)
         for number, detail in enumerate(message.reasoning_details or [])
+        if detail.type != "reasoning.encrypted"
     ]
 
 

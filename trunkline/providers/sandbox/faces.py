@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trunkline.errors import NotFound
-from trunkline.providers.sandbox import chat, gemini, messages, openai_api
+from trunkline.providers.sandbox import chat, gemini, messages, openai_api, openai_errors
 from trunkline.providers.sandbox.faults import FaultCounts
 from trunkline.providers.sandbox.response import Plan
 from trunkline.providers.transport import UpstreamRequest
@@ -33,7 +33,9 @@ def answer(known: list[Face], request: UpstreamRequest, account: bytes, counts: 
         if plan := face(request, account, counts):
             return plan
     path = path_of(request)[:200].decode("latin-1")
-    return chat.refusal(NotFound(f"unknown request URL: {request.method.decode('latin-1')} {path}", code="unknown_url"))
+    return openai_errors.refusal(
+        NotFound(f"unknown request URL: {request.method.decode('latin-1')} {path}", code="unknown_url")
+    )
 
 
 def path_of(request: UpstreamRequest) -> bytes:
