@@ -14,7 +14,7 @@ from trunkline.catalog.models import Deployment
 from trunkline.errors import ClientGone, Defect, TrunklineError, Unavailable, UpstreamError
 from trunkline.ids import CallId
 from trunkline.pipeline.identity import KeyTable
-from trunkline.pipeline.protocols import PROVIDER_PROTOCOLS, CallerProtocol, Named
+from trunkline.pipeline.protocols import CallerProtocol, Named
 from trunkline.pipeline.relay import Delivery, relay
 from trunkline.pipeline.ways import Asked, Crossed, LastWords, Passed, Sidecar, Way
 from trunkline.policy import keys as key_policy
@@ -22,6 +22,7 @@ from trunkline.ports.keys import KeyRecord
 from trunkline.providers import adapter, faults
 from trunkline.providers.adapter import Crossing, Reach
 from trunkline.providers.credentials import Upstream
+from trunkline.providers.protocols import PROTOCOLS
 from trunkline.providers.transport import Headers, Timers, Transport, UpstreamResponse
 from trunkline.routing import attempts
 from trunkline.routing.table import Route, RouteTable
@@ -311,7 +312,7 @@ class Pipeline:
         emulated = reach.target.json_schema is False and protocol.wants_schema(asked.inbound)
         if reach.face.protocol == protocol.name and not emulated and protocol.may_pass(asked.inbound):
             return Passed(asked, reach)
-        upstream = PROVIDER_PROTOCOLS[reach.face.protocol]
+        upstream = PROTOCOLS[reach.face.protocol]
         return Crossed(asked, reach, upstream, self.sidecar)
 
     async def _relay(self, call: Call, way: Way, response: UpstreamResponse, delivery: Delivery) -> None:

@@ -1,22 +1,19 @@
-"""Every protocol by name: those that providers answer, and those that callers speak."""
+"""Every protocol that callers speak: how it is read, passed on, measured."""
 
 from __future__ import annotations
 
-import functools
-import importlib
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from trunkline.pipeline.relay import EventStream
 from trunkline.providers import passing
-from trunkline.providers.transport import Headers
+from trunkline.providers.protocols import PROTOCOLS, ProviderProtocol
 from trunkline.translation.streams import MakeError
 from trunkline.translation.target import Target
-from trunkline.translation.translator import Translator
-from trunkline.wire import openai_chat, openai_chat_answer
+from trunkline.wire import anthropic_messages, anthropic_messages_answer, openai_chat, openai_chat_answer
+from trunkline.wire.anthropic_messages_stream import MessagesStream
 from trunkline.wire.inbound import Inbound
 from trunkline.wire.openai_chat import ChatRequest
 from trunkline.wire.openai_chat_stream import ChatStream
@@ -24,34 +21,11 @@ from trunkline.wire.provider_errors import ErrorFacts
 from trunkline.wire.usage import Usage
 
 
-def _no_headers(target: Target) -> Headers:
-    return []
-
-
 class Named(msgspec.Struct, frozen=True):
     """What stands in the path of a request, in protocols that name the model there."""
 
     model: str
     stream: bool
-
-
-class ProviderProtocol(msgspec.Struct, frozen=True, kw_only=True):
-    """As providers answer it. `path` is that of a call (the flag: streamed), `headers` its version's."""
-
-    name: str
-    path: Callable[[Target, bool], bytes]
-    headers: Callable[[Target], Headers] = _no_headers
-
-    @property
-    def translator(self) -> Translator:
-        """Its room is entered by the first call that crosses: a gateway that only passes on never loads it."""
-        return _translator(self.name)
-
-
-@functools.cache
-def _translator(protocol: str) -> Translator:
-    found: Translator = importlib.import_module(f"trunkline.translation.{protocol}.translator").TRANSLATOR
-    return found
 
 
 class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,16 +74,30 @@ def _edit_chat(request: ChatRequest, target: Target, model: str | None, error: M
     )
 
 
-_CHAT = ProviderProtocol(name="openai_chat", path=lambda target, stream: openai_chat.TARGET)
+def _measure_messages(body: bytes) -> tuple[Usage | None, ErrorFacts | None]:
+    answer = anthropic_messages_answer.read_answer(body)
+    return answer.usage, answer.error
 
-PROVIDER_PROTOCOLS: Final[Mapping[str, ProviderProtocol]] = MappingProxyType({one.name: one for one in (_CHAT,)})
+
+def _edit_messages(request: Inbound, target: Target, model: str | None, error: MakeError) -> MessagesStream:
+    return MessagesStream(model=model, error=error)
+
 
 CHAT = CallerProtocol(
-    spoken=_CHAT,
+    spoken=PROTOCOLS["openai_chat"],
     read=lambda body, named: openai_chat.read_request(body),
     passed_body=passing.chat_body,
     measure=_measure_chat,
     renamed=openai_chat_answer.with_model,
     editor=_edit_chat,
     form_field="response_format",
+)
+MESSAGES = CallerProtocol(
+    spoken=PROTOCOLS["anthropic_messages"],
+    read=lambda body, named: anthropic_messages.read_request(body),
+    passed_body=passing.messages_body,
+    measure=_measure_messages,
+    renamed=anthropic_messages_answer.with_model,
+    editor=_edit_messages,
+    form_field="output_config",
 )

@@ -59,8 +59,9 @@ class EventStream(Protocol):
     done: bool
     holds: int
     unsent: bytes
-    usage: Usage | None
 
+    @property
+    def usage(self) -> Usage | None: ...
     @property
     def finished(self) -> bool: ...
     def feed(self, data: bytes) -> bytes: ...

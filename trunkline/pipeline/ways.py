@@ -18,12 +18,13 @@ import msgspec
 from trunkline import clock
 from trunkline.errors import UpstreamError, UpstreamFailed
 from trunkline.ids import AccountId, CallId
-from trunkline.pipeline.protocols import CallerProtocol, ProviderProtocol
+from trunkline.pipeline.protocols import CallerProtocol
 from trunkline.pipeline.relay import EventStream
 from trunkline.ports.responses import DAY_S
 from trunkline.ports.sidecar import SidecarStore
 from trunkline.providers import faults
 from trunkline.providers.adapter import Outgoing, Reach
+from trunkline.providers.protocols import ProviderProtocol
 from trunkline.providers.transport import Headers
 from trunkline.translation import continuity
 from trunkline.translation.collect import Collector
@@ -131,9 +132,14 @@ class Passed:
 
     async def outgoing(self) -> Outgoing:
         asked, target = self._asked, self._reach.target
-        protocol = asked.protocol
-        body = protocol.passed_body(asked.inbound, target, self.warnings)
-        return Outgoing(protocol.spoken.path(target, asked.inbound.stream), body, asked.headers)
+        protocol = asked.protocol.spoken
+        body = protocol.finished(asked.protocol.passed_body(asked.inbound, target, self.warnings), target)
+        headers = protocol.headers(target)
+        if asked.headers:
+            # His version goes with his body; ours only where he says none.
+            said = {name for name, _ in asked.headers}
+            headers = [*asked.headers, *(one for one in headers if one[0] not in said)]
+        return Outgoing(protocol.path_of(target, asked.inbound), body, headers)
 
     def whole(self, body: bytes) -> bytes:
         asked = self._asked
@@ -196,9 +202,10 @@ class Crossed:
         if self._emulation is not None:
             request = self._emulation.request
         losses = Losses(target.model_id, request.names, strict=self._asked.strict)
-        body = self._upstream.translator.write_request(request, target, losses)
+        upstream = self._upstream
+        body = upstream.finished(upstream.translator.write_request(request, target, losses), target)
         self.warnings = losses.warnings
-        return Outgoing(self._upstream.path(target, request.stream), body, self._upstream.headers(target))
+        return Outgoing(upstream.path_of(target, self._asked.inbound), body, upstream.headers(target))
 
     async def _request(self) -> Request:
         """The caller's request in neutral form, with the state that his client could not carry."""

@@ -9,6 +9,7 @@ from trunkline.catalog import families
 from trunkline.catalog.models import Deployment
 from trunkline.catalog.provider_row import Speaks
 from trunkline.ids import AccountId
+from trunkline.providers import targets
 from trunkline.providers.credentials import SANDBOX_ORIGIN, Upstream, credential_headers
 from trunkline.providers.transport import Headers, Timers, UpstreamRequest
 from trunkline.translation.target import Target
@@ -109,10 +110,17 @@ def request_to(reached: Reach, outgoing: Outgoing, crossing: Crossing) -> Upstre
         headers.append((ACCOUNT_HEADER, crossing.account_id.encode()))
     return UpstreamRequest(
         origin=upstream.origin,
-        target=reached.prefix + outgoing.path,
+        target=_path(reached, outgoing.path),
         headers=headers,
         body=outgoing.body,
         timers=crossing.timers,
         streaming=crossing.streaming,
         proxy=upstream.use_proxy,
     )
+
+
+def _path(reached: Reach, path: bytes) -> bytes:
+    upstream = reached.upstream
+    if upstream.row.credential == "azure":
+        return targets.azure(reached.prefix, path, reached.target.upstream, upstream.api_version)
+    return reached.prefix + path
