@@ -81,7 +81,7 @@ class App:
         self._tasks: set[asyncio.Task[None]] = set()
         transports: dict[str, Transport] = {"http": self.network, "https": self.network, "sandbox": SandboxTransport()}
         recorder = Recorder(self.metrics, "chat", _status_of)
-        self.pipeline = Pipeline(self.keys, self._live(settings), transports, recorder)
+        self.pipeline = Pipeline(self.keys, self._live(settings), transports, recorder, self.store.sidecar)
         records = {endpoint: Recorder(self.metrics, endpoint, _status_of) for endpoint in ROUTES.values()}
         self.forwarder = Forwarder(self.pipeline, transports, records, lambda: self.settings.uploads)
         self.door = self._door()
@@ -111,6 +111,7 @@ class App:
             upstreams=upstreams,
             timers=settings.timeouts,
             compat=settings.compat,
+            responses=settings.responses,
         )
 
     def _door(self) -> Door:
@@ -125,6 +126,7 @@ class App:
         )
         models = ModelRoutes(door, lambda: self.pipeline.settings.routes)
         door.add("POST", "/v1/chat/completions", inference.chat_completions)
+        door.add("POST", "/v1/messages", inference.messages)
         ForwardingRoutes(inference, self.forwarder, _log_defect).add_to(door)
         door.add("GET", "/v1/models", models.list)
         door.add_prefix("GET", "/v1/models/", models.show)

@@ -48,6 +48,7 @@ class Spoken(NamedTuple):
 
 
 CHAT = Spoken(protocols.CHAT, "openai")
+MESSAGES = Spoken(protocols.MESSAGES, "anthropic", (b"anthropic-version", b"anthropic-beta"))
 
 
 class HttpClient:
@@ -115,7 +116,7 @@ class HttpClient:
 
     async def start(self) -> None:
         self.started = True
-        headers = [*STREAM_HEADERS, *self._facts.of(self.call)]
+        headers = [*STREAM_HEADERS, *self._facts.of(self.call), *self._own_headers()]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def write(self, data: bytes) -> None:
@@ -127,10 +128,13 @@ class HttpClient:
     async def answer(self, body: bytes) -> None:
         """A whole answer, status 200."""
         block = b"%bcontent-length: %d\r\n%b" % (JSON_LINE, len(body), self._facts.block(self.call))
+        for name, value in self._own_headers():
+            block += b"%b: %b\r\n" % (name, value)
         if answer_ok(self._scope, self._send, block, body):
             return
         self.unwatch()
-        headers = [*JSON_HEADERS, (b"content-length", b"%d" % len(body)), *self._facts.of(self.call)]
+        own = self._own_headers()
+        headers = [*JSON_HEADERS, (b"content-length", b"%d" % len(body)), *self._facts.of(self.call), *own]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -153,6 +157,10 @@ class HttpClient:
             headers.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": problem.body})
+
+    def _own_headers(self) -> Headers:
+        """Those of the caller's protocol: Anthropic's SDKs read the id of a request in one of their own."""
+        return [(b"request-id", self.call.request_id.encode())] if self.spoken.family == "anthropic" else []
 
     def _much_unread(self) -> bool:
         """Reading a long body to its end only to throw it away would let anyone keep us busy."""
@@ -188,6 +196,9 @@ class InferenceRoutes:
 
     async def chat_completions(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.serve(HttpClient(scope, receive, send, self, CHAT))
+
+    async def messages(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.serve(HttpClient(scope, receive, send, self, MESSAGES))
 
     async def serve(self, client: HttpClient) -> None:
         """One call, to its end."""

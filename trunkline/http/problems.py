@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from trunkline import errors
 from trunkline.errors import TrunklineError
 from trunkline.http.asgi import Headers
-from trunkline.wire import anthropic_messages, openai_errors, sse
+from trunkline.wire import anthropic_messages, openai_errors
 
 
 class Shape(NamedTuple):
@@ -88,8 +88,7 @@ def error_event(error: TrunklineError, family: Family, request_id: str) -> bytes
     """The same, for a stream that has begun: the last event of it."""
     shape = shape_of(error)
     if family == "anthropic":
-        body = anthropic_messages.error_body(shape.anthropic_type, error.message, request_id)
-        return sse.named_event(b"error", body)
+        return anthropic_messages.error_event(shape.anthropic_type, error.message, request_id)
     return openai_errors.error_event(shape.openai_type, error.message, error.param, error.code)
 
 

@@ -19,6 +19,8 @@ from trunkline.pipeline.relay import Delivery, relay
 from trunkline.pipeline.ways import Asked, Crossed, LastWords, Passed, Sidecar, Way
 from trunkline.policy import keys as key_policy
 from trunkline.ports.keys import KeyRecord
+from trunkline.ports.responses import ResponsesOptions
+from trunkline.ports.sidecar import SidecarStore
 from trunkline.providers import adapter, faults
 from trunkline.providers.adapter import Crossing, Reach
 from trunkline.providers.credentials import Upstream
@@ -83,6 +85,7 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: dict[str, Upstream]
     timers: Timers
     compat: CompatOptions
+    responses: ResponsesOptions = ResponsesOptions()
     reaches: dict[tuple[str, str], Reach] = msgspec.field(default_factory=dict)
 
     def reach(self, deployment: Deployment, protocol: str) -> Reach:
@@ -182,10 +185,11 @@ class Pipeline:
         settings: LiveSettings,
         transports: Mapping[str, Transport],
         record: Record,
-        sidecar: Sidecar | None = None,
+        sidecar: SidecarStore | None = None,
     ) -> None:
-        """`transports` by an origin's scheme, the sandbox's among them."""
-        self.sidecar = sidecar
+        """`transports` by an origin's scheme, the sandbox's among them. Without a `sidecar` no state is kept for
+        clients that cannot carry it."""
+        self._sidecar = sidecar
         self.keys = keys
         self.settings = settings
         self._transports = transports
@@ -262,7 +266,7 @@ class Pipeline:
     async def _attempt(self, sending: _Sending, deployment: Deployment) -> bytes | None:
         call, delivery = sending.call, sending.call.delivery
         reach = sending.settings.reach(deployment, sending.asked.protocol.name)
-        way = self._way(sending.asked, reach)
+        way = self._way(sending, reach)
         if delivery is not None:
             response = await self._ask(sending, reach, way)
             await self._relay(call, way, response, delivery)
@@ -306,14 +310,16 @@ class Pipeline:
             call.answered_at = clock.monotonic_s()
             call.upstream_s += call.answered_at - began_at
 
-    def _way(self, asked: Asked, reach: Reach) -> Way:
+    def _way(self, sending: _Sending, reach: Reach) -> Way:
         """The one place where it is decided whether a body is passed on or translated."""
-        protocol = asked.protocol
+        asked, protocol = sending.asked, sending.asked.protocol
         emulated = reach.target.json_schema is False and protocol.wants_schema(asked.inbound)
         if reach.face.protocol == protocol.name and not emulated and protocol.may_pass(asked.inbound):
             return Passed(asked, reach)
-        upstream = PROTOCOLS[reach.face.protocol]
-        return Crossed(asked, reach, upstream, self.sidecar)
+        sidecar = None
+        if self._sidecar is not None:
+            sidecar = Sidecar(self._sidecar, sending.settings.responses.sidecar_days)
+        return Crossed(asked, reach, PROTOCOLS[reach.face.protocol], sidecar)
 
     async def _relay(self, call: Call, way: Way, response: UpstreamResponse, delivery: Delivery) -> None:
         stream = way.stream()
