@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.providers.sandbox.exchange import JSON
-from tests.providers.sandbox.messages_exchange import THINK, TOOLS, ask, ask_for, events, joined, plain, said
+from tests.providers.sandbox.messages_exchange import (
+    THINK,
+    TOOLS,
+    ask,
+    ask_for,
+    check_order,
+    events,
+    joined,
+    plain,
+    said,
+)
 from trunkline.providers.sandbox.directives import RANGES
 from trunkline.providers.sandbox.messages_answer import stop_of
 from trunkline.providers.sandbox.reply import Answer
@@ -21,14 +31,15 @@ FORM = {
     "schema": {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False},
 }
 OPTIONS = st.fixed_dictionaries(
-    {},
+    {
+        "thinking": st.sampled_from(
+            [{"type": "adaptive"}, {"type": "adaptive", "display": "omitted"}, {"type": "disabled"}]
+        )
+    },
     optional={
         "max_tokens": st.sampled_from([0, 1, 3, 40, 100_000]),
         "stop_sequences": st.sampled_from([["beta"], ["zz", "a"], []]),
         "tools": st.just(TOOLS),
-        "thinking": st.sampled_from(
-            [{"type": "adaptive"}, {"type": "adaptive", "display": "omitted"}, {"type": "disabled"}]
-        ),
         "output_config": st.sampled_from([{"effort": "low"}, {"effort": "max", "format": FORM}]),
         "cache_control": st.just({"type": "ephemeral"}),
     },
@@ -37,7 +48,12 @@ TEXTS = st.lists(st.sampled_from(["alpha ", "beta", " x\n", "é🙂", "3 "]), mi
 
 
 @settings(max_examples=150)
-@given(st.sampled_from(list(RANGES)), TEXTS, st.sampled_from(["", "tokens=7", "refuse", "redacted"]), OPTIONS)
+@given(
+    st.sampled_from([*RANGES, *["think", "tools"] * 4]),
+    TEXTS,
+    st.sampled_from(["", "tokens=7", "refuse", "redacted"]),
+    OPTIONS,
+)
 def test_a_stream_is_the_whole_answer_in_parts(model: str, text: str, told: str, options: JSON) -> None:
     async def both() -> None:
         body = ask_for(model, text, **options)
@@ -74,7 +90,10 @@ def test_why_it_stops(finish: Any, stops: list[str], text: str, expected: Any) -
 
 
 async def stream_of(body: JSON) -> list[JSON]:
-    return events((await ask(SandboxTransport(), {**body, "stream": True})).body)
+    found = events((await ask(SandboxTransport(), {**body, "stream": True})).body)
+    if found[-1]["type"] == "message_stop":
+        check_order(found)
+    return found
 
 
 async def test_the_order_of_a_text() -> None:

@@ -28,6 +28,7 @@ def segments(text: str) -> list[Segment]:
         (["ab|c", "abc|d"], CacheUse(read=20, written_5m=10)),
         (["ab|c", "ab|cd|e"], CacheUse(read=20, written_5m=20)),
         (["a!b|c"], CacheUse(written_1h=10, written_5m=10)),
+        (["a!b|c", "a!b|c"], CacheUse(read=20)),
         (["a!b|c", "a!x|c"], CacheUse(read=10, written_5m=10)),
         (["abc|", "abc"], CacheUse()),
         (["ab|", "ab" + "c" * 20 + "|"], CacheUse(read=20, written_5m=200)),
