@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Protocol
 
@@ -11,8 +10,10 @@ from msgspec import Meta
 
 from trunkline import clock
 from trunkline.catalog.models import Deployment
-from trunkline.errors import ClientGone, Defect, TrunklineError, Unavailable, UpstreamError
+from trunkline.errors import TrunklineError, Unavailable, UpstreamError
 from trunkline.ids import CallId
+from trunkline.pipeline.ending import Ending
+from trunkline.pipeline.ending import Record as Record
 from trunkline.pipeline.identity import KeyTable
 from trunkline.pipeline.protocols import CallerProtocol, Named
 from trunkline.pipeline.relay import Delivery, relay
@@ -158,14 +159,6 @@ class Call:
         return max(0.0, moment - self.read_at - self.upstream_s) if self.read_at else 0.0
 
 
-class Record(Protocol):
-    """The last step, as pipeline/record.py fulfils it."""
-
-    def ended(self, call: Call) -> None: ...
-
-    def attempt(self, call: Call, error: TrunklineError | None) -> None: ...
-
-
 class _Sending(msgspec.Struct, frozen=True):
     """What every attempt of one call needs."""
 
@@ -197,7 +190,7 @@ class Pipeline:
 
     async def run(self, call: Call, client: Client, protocol: CallerProtocol) -> bytes | None:
         """The body of a whole answer, or None when a stream has been relayed. Raises what refused or ended the call."""
-        try:
+        with Ending(call, client, self._record):
             credential = client.credential()
             call.key = self.keys.get(credential) or await self.keys.lookup(credential)
             inbound = await self._read(call, client, protocol)
@@ -215,22 +208,6 @@ class Pipeline:
                 return await self._send(sending)
             with Delivery(client) as call.delivery:
                 return await self._send(sending)
-        except TrunklineError as error:
-            call.error = error
-            raise
-        except asyncio.CancelledError:
-            if not client.gone:
-                call.error = Unavailable("The gateway stopped before the call had ended.")
-                raise
-            call.error = ClientGone("The client went away.")
-            raise call.error from None
-        except Exception as error:
-            # A bug of ours must still answer the caller, and be counted and logged.
-            call.error = Defect("Something went wrong inside the gateway; it has been logged under this call's id.")
-            raise call.error from error
-        finally:
-            self._settle(call)
-            self._record.ended(call)
 
     async def _read(self, call: Call, client: Client, protocol: CallerProtocol) -> Inbound:
         body = await client.body()
@@ -331,11 +308,6 @@ class Pipeline:
             call.upstream_s += call.answered_at - began_at
             call.usage = stream.usage
             call.first_event_at = delivery.first_event_at
-
-    def _settle(self, call: Call) -> None:
-        """What the call used is known now; `record` counts it."""
-        call.ended_at = clock.monotonic_s()
-        call.overhead_s = call.overhead_until(call.ended_at)
 
 
 async def _refusal_body(response: UpstreamResponse) -> bytes:

@@ -21,15 +21,13 @@ from trunkline import clock
 from trunkline.catalog.models import Deployment
 from trunkline.catalog.provider_row import Endpoint
 from trunkline.errors import (
-    ClientGone,
-    Defect,
     InvalidRequest,
-    TrunklineError,
     Unavailable,
     UpstreamError,
     UpstreamFailed,
 )
 from trunkline.pipeline.call import REFUSAL_LIMIT_BYTES, Call, LiveSettings, Pipeline, Record
+from trunkline.pipeline.ending import Ending
 from trunkline.pipeline.relay import Delivery, relay
 from trunkline.pipeline.upload import Upload, UploadOptions
 from trunkline.policy import keys as key_policy
@@ -134,46 +132,31 @@ class Forwarder:
     async def run(self, call: Call, client: EndpointClient, endpoint: Endpoint) -> bytes | None:
         """The body of a whole JSON answer, or None when another has been relayed. Raises what refused or ended it."""
         asked: Asked | None = None
-        try:
-            credential = client.credential()
-            keys = self._pipeline.keys
-            call.key = keys.get(credential) or await keys.lookup(credential)
-            asked = self._asked(client, endpoint) or await _read(client, endpoint)
-            if isinstance(asked, Upload):
-                await asked.begin()
-            call.read_at = clock.monotonic_s()
-            call.stream = not isinstance(asked, EmbeddingsRequest) and asked.stream
-            settings = self._pipeline.settings
-            call.route = settings.routes.resolve(asked.model)
-            permitted = key_policy.permitted(call.key, call.route)
-            candidates = _offering(permitted, endpoint, call.route)
-            timers, streaming = _pace(settings.timers, endpoint, asked)
-            crossing = Crossing(call.key.account_id, call.trace, timers, streaming)
-            sending = _Sending(call, client, endpoint, asked, settings, crossing)
-            if not call.stream or (isinstance(asked, Upload) and not asked.ended):
-                # While a request is still on its way nobody waits for a sign of life.
-                return await self._send(sending, candidates)
-            with Delivery(client) as call.delivery:
-                return await self._send(sending, candidates)
-        except TrunklineError as error:
-            call.error = error
-            raise
-        except asyncio.CancelledError:
-            if not client.gone:
-                call.error = Unavailable("The gateway stopped before the call had ended.")
-                raise
-            call.error = ClientGone("The client went away.")
-            raise call.error from None
-        except Exception as error:
-            # A bug of ours must still answer the caller, and be counted and logged.
-            call.error = Defect("Something went wrong inside the gateway; it has been logged under this call's id.")
-            raise call.error from error
-        finally:
-            call.ended_at = clock.monotonic_s()
-            call.overhead_s = call.overhead_until(call.ended_at)
-            self._records[endpoint].ended(call)
-            if isinstance(asked, Upload):
-                await asked.close()
+        with Ending(call, client, self._records[endpoint]):
+            try:
+                credential = client.credential()
+                keys = self._pipeline.keys
+                call.key = keys.get(credential) or await keys.lookup(credential)
+                asked = self._asked(client, endpoint) or await _read(client, endpoint)
+                if isinstance(asked, Upload):
+                    await asked.begin()
+                call.read_at = clock.monotonic_s()
+                call.stream = not isinstance(asked, EmbeddingsRequest) and asked.stream
+                settings = self._pipeline.settings
+                call.route = settings.routes.resolve(asked.model)
+                permitted = key_policy.permitted(call.key, call.route)
+                candidates = _offering(permitted, endpoint, call.route)
+                timers, streaming = _pace(settings.timers, endpoint, asked)
+                crossing = Crossing(call.key.account_id, call.trace, timers, streaming)
+                sending = _Sending(call, client, endpoint, asked, settings, crossing)
+                if not call.stream or (isinstance(asked, Upload) and not asked.ended):
+                    # While a request is still on its way nobody waits for a sign of life.
+                    return await self._send(sending, candidates)
+                with Delivery(client) as call.delivery:
+                    return await self._send(sending, candidates)
+            finally:
+                if isinstance(asked, Upload):
+                    await asked.close()
 
     def _asked(self, client: EndpointClient, endpoint: Endpoint) -> Upload | None:
         """A form, of which nothing has been read; None when it is JSON that is to come."""
