@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from trunkline.catalog.provider_row import PriceList, Provider, Speaks
+from trunkline.catalog.provider_row import Face, PriceList, Provider
 
 CLOUDS: tuple[Provider, ...] = (
     Provider(
         id="azure",
         name="Azure OpenAI",
         base_url=None,
-        speaks=(Speaks("openai_chat"), Speaks("openai_responses")),
+        speaks=(Face("openai_chat"), Face("openai_responses")),
         offers=("embeddings", "images", "image_edits", "speech", "transcriptions", "translations"),
         credential="azure",
         key_names=("AZURE_OPENAI_API_KEY",),
@@ -24,7 +24,7 @@ CLOUDS: tuple[Provider, ...] = (
         id="aws",
         name="Amazon Bedrock",
         base_url=None,
-        speaks=(Speaks("bedrock_converse"),),
+        speaks=(Face("bedrock_converse"),),
         credential="aws",
         key_names=("AWS_BEARER_TOKEN_BEDROCK",),
         other_names=("bedrock", "amazon-bedrock", "amazon_bedrock"),
@@ -40,8 +40,8 @@ CLOUDS: tuple[Provider, ...] = (
         name="Google Vertex AI",
         base_url=None,
         speaks=(
-            Speaks("gemini", "/publishers/google"),
-            Speaks("anthropic_messages", "/publishers/anthropic", version="vertex-2023-10-16", only=("claude",)),
+            Face("gemini", "/publishers/google"),
+            Face("anthropic_messages", "/publishers/anthropic", version="vertex-2023-10-16", only=("claude",)),
         ),
         credential="google",
         key_names=("GOOGLE_VERTEX_API_KEY",),

@@ -5,7 +5,7 @@ An engine wants no key unless it was started with one; a key in the settings is 
 
 from __future__ import annotations
 
-from trunkline.catalog.provider_row import Dialect, Protocol, Provider, Speaks
+from trunkline.catalog.provider_row import Dialect, Face, Protocol, Provider
 
 ENGINES: tuple[Provider, ...] = (
     Provider(
@@ -113,7 +113,7 @@ def _sandbox(provider_id: str, name: str, protocol: Protocol, version: str = "")
         id=provider_id,
         name=name,
         base_url=None,
-        speaks=(Speaks(protocol, version=version),),
+        speaks=(Face(protocol, version=version),),
         credential="none",
         closed=True,
         source="trunkline/providers/sandbox",

@@ -6,7 +6,7 @@ import msgspec
 
 from trunkline.catalog import families
 from trunkline.catalog.prices import Price
-from trunkline.catalog.provider_row import Provider, Speaks
+from trunkline.catalog.provider_row import Face, Provider
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     upstream: str
     model: Model | None = None
 
-    def face(self, protocol: str) -> Speaks:
+    def face(self, protocol: str) -> Face:
         """How to reach it for a caller who speaks `protocol`: in that if it can be, else in what it speaks best."""
         speaks = self.provider.speaks
         faces = [face for face in speaks if face.only and self.upstream.startswith(face.only)]

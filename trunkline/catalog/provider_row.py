@@ -41,7 +41,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     takes_cache_control: bool = False
 
 
-class Speaks(msgspec.Struct, frozen=True):
+class Face(msgspec.Struct, frozen=True):
     """A protocol that a provider answers. `prefix` stands between its base URL and the protocol's own path.
 
     `credential` is set where this protocol wants the credential in another form than the rest. `version` is what
@@ -56,7 +56,7 @@ class Speaks(msgspec.Struct, frozen=True):
     only: tuple[str, ...] = ()
 
 
-CHAT = (Speaks("openai_chat"),)
+CHAT = (Face("openai_chat"),)
 
 
 class PriceList(msgspec.Struct, frozen=True):
@@ -85,7 +85,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     base_url: str | None
-    speaks: tuple[Speaks, ...] = CHAT
+    speaks: tuple[Face, ...] = CHAT
     offers: tuple[Endpoint, ...] = ()
     embeddings_at_once: int = 2048
     credential: CredentialKind = "bearer"
@@ -100,6 +100,6 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     lower_case: bool = False
     base_url_looks_like: str = ""
 
-    def speaking(self, protocol: str) -> Speaks | None:
+    def speaking(self, protocol: str) -> Face | None:
         """How it answers this protocol; None when it does not."""
         return next((face for face in self.speaks if face.protocol == protocol), None)

@@ -13,7 +13,7 @@ from trunkline.catalog.clouds import CLOUDS
 from trunkline.catalog.engines import ENGINES, SANDBOXES
 from trunkline.catalog.hosts import CUSTOMER_HOSTS, HOSTS
 from trunkline.catalog.provider_row import Dialect as Dialect
-from trunkline.catalog.provider_row import Endpoint, PriceList, Speaks
+from trunkline.catalog.provider_row import Endpoint, Face, PriceList
 from trunkline.catalog.provider_row import Provider as Provider
 
 EVERYTHING: tuple[Endpoint, ...] = (
@@ -32,7 +32,7 @@ MAKERS: tuple[Provider, ...] = (
         name="OpenAI",
         base_url="https://api.openai.com/v1",
         key_names=("OPENAI_API_KEY",),
-        speaks=(Speaks("openai_chat"), Speaks("openai_responses")),
+        speaks=(Face("openai_chat"), Face("openai_responses")),
         offers=EVERYTHING,
         source="https://platform.openai.com/docs/api-reference",
         makes=("gpt-", "chatgpt-", "o1", "o3", "o4", "codex-", "text-embedding-", "whisper-", "tts-", "computer-use"),
@@ -44,7 +44,7 @@ MAKERS: tuple[Provider, ...] = (
         id="anthropic",
         name="Anthropic",
         base_url="https://api.anthropic.com/v1",
-        speaks=(Speaks("anthropic_messages", version="2023-06-01"),),
+        speaks=(Face("anthropic_messages", version="2023-06-01"),),
         credential="x-api-key",
         key_names=("ANTHROPIC_API_KEY",),
         source="https://platform.claude.com/docs/en/api/messages",
@@ -55,7 +55,7 @@ MAKERS: tuple[Provider, ...] = (
         id="google",
         name="Google Gemini",
         base_url="https://generativelanguage.googleapis.com/v1beta",
-        speaks=(Speaks("gemini"), Speaks("openai_chat", "/openai", credential="bearer")),
+        speaks=(Face("gemini"), Face("openai_chat", "/openai", credential="bearer")),
         credential="x-goog-api-key",
         offers=("embeddings",),
         embeddings_at_once=100,

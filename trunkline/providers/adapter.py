@@ -7,7 +7,7 @@ import msgspec
 from trunkline import __version__
 from trunkline.catalog import families
 from trunkline.catalog.models import Deployment
-from trunkline.catalog.provider_row import Speaks
+from trunkline.catalog.provider_row import Face
 from trunkline.ids import AccountId
 from trunkline.providers import targets
 from trunkline.providers.credentials import SANDBOX_ORIGIN, Upstream, credential_headers
@@ -48,7 +48,7 @@ class Reach(msgspec.Struct, frozen=True):
     `prefix` comes before the protocol's own path; `whole` and `streamed` are the headers that every request has.
     """
 
-    face: Speaks
+    face: Face
     target: Target
     upstream: Upstream
     prefix: bytes
@@ -72,7 +72,7 @@ def reach(deployment: Deployment, upstream: Upstream, protocol: str) -> Reach:
     )
 
 
-def _target(deployment: Deployment, face: Speaks) -> Target:
+def _target(deployment: Deployment, face: Face) -> Target:
     dialect, model = deployment.provider.dialect, deployment.model
     family = families.find(deployment.provider.id, deployment.upstream)
     return Target(
