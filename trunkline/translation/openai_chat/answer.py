@@ -31,7 +31,7 @@ from trunkline.translation.target import Target
 from trunkline.wire import codec
 from trunkline.wire.codec import encode
 from trunkline.wire.openai_chat_answer import read_usage
-from trunkline.wire.provider_errors import is_error
+from trunkline.wire.provider_errors import error_in, is_error
 
 _STOPS: dict[str, Stop] = {
     "length": "length",
@@ -84,9 +84,10 @@ def read_answer(body: bytes, target: Target) -> Answer:
             body.decode()
         said = _decode_answer(body)
     except codec.UNREADABLE:
+        _look_for_error(body)
         raise UpstreamFailed("The provider's answer is not a chat completion.") from None
     if is_error(said.error):
-        raise UpstreamFailed("The provider's answer tells of an error.")
+        _look_for_error(body)
     return Answer(
         id=said.id or "",
         model=said.model or "",
@@ -97,11 +98,17 @@ def read_answer(body: bytes, target: Target) -> Answer:
     )
 
 
+def _look_for_error(body: bytes) -> None:
+    facts = error_in(codec.answer_fields(body) or {})
+    if facts is not None:
+        raise UpstreamFailed("The provider's answer tells of an error.", status=facts.status)
+
+
 def _read_choice(choice: _Choice, at: int, answer_id: str, target: Target) -> Choice:
     said = choice.message
     calls = read_calls(said, f"{answer_id}/{at}")
     content = read_content(said)
-    parts: list[Part] = [*_read_reasoning(said, calls, target), *content, *calls]
+    parts: list[Part] = [*_read_reasoning(said, content, calls, target), *content, *calls]
     stop, sequence = read_stop(
         choice.finish_reason or "", choice.stop_reason, called=bool(calls), refused=bool(said.refusal)
     )
@@ -183,7 +190,7 @@ def _citations(raw: Raw) -> Raw | None:
 
 
 def spoken(audio: Audio) -> Media:
-    return Media(kind="audio", data=audio.data or "", file_id=audio.id or None, text=audio.transcript)
+    return Media(kind="audio", data=audio.data or "", file_id=audio.id or None, text=audio.transcript or None)
 
 
 def pictures(images: list[ContentPart] | None) -> list[Media]:
@@ -203,19 +210,20 @@ def says_reasoning(entries: Sequence[Detail] | None) -> bool:
     return bool(entries) and any(entry.text or entry.summary for entry in entries or ())
 
 
-def _read_reasoning(said: Said, calls: list[ToolCall], target: Target) -> list[Reasoning]:
+def _read_reasoning(said: Said, content: Sequence[Part], calls: Sequence[ToolCall], target: Target) -> list[Reasoning]:
     parts: list[Reasoning] = []
     plain = said.reasoning_content or said.reasoning
     if isinstance(said.content, list):
         plain = plain or split_content(said.content)[0]
     if plain and not says_reasoning(said.reasoning_details):
         parts.append(Reasoning(text=plain, state=plain_state(plain, target)))
-    by_id = {call.id: call for call in calls}
+    owners: dict[str, Text | ToolCall] = {details.ID_OF_TEXT: part for part in content if isinstance(part, Text)}
+    owners.update((call.id, call) for call in calls)
     own: list[Detail] = []
     for entry in said.reasoning_details or ():
-        call = by_id.get(entry.id or "")
-        if call is not None and entry.data is not None:
-            call.state = details.provider_state([entry], target.provider_id)
+        owner = owners.get(entry.id or "")
+        if owner is not None and entry.data is not None:
+            owner.state = details.provider_state([entry], target.provider_id)
         else:
             own.append(entry)
     for group in details.groups(own):
@@ -292,7 +300,7 @@ def _message(parts: Sequence[Part], answer: Answer, request: Request) -> dict[st
     if request.reasoning.shown:
         _write_reasoning(message, parts)
     if calls and request.legacy_functions:
-        message["function_call"] = {"name": calls[0].name, "arguments": calls[0].arguments}
+        message["function_call"] = {"name": calls[0].name, "arguments": calls[0].arguments or "{}"}
     elif calls:
         message["tool_calls"] = [_write_call(call) for call in calls]
     elif message["content"] is None and not refusals and "audio" not in message:
@@ -319,7 +327,8 @@ def add_media(message: dict[str, Any], part: Media, created: int) -> bool:
         message["audio"] = audio_field(part, created)
     elif part.kind == "image" and (part.url is not None or part.data is not None):
         url = part.url or f"data:{part.media_type or 'image/png'};base64,{part.data}"
-        message.setdefault("images", []).append({"type": "image_url", "image_url": {"url": url}})
+        images = message.setdefault("images", [])
+        images.append({"type": "image_url", "image_url": {"url": url}, "index": len(images)})
     else:
         return False
     return True

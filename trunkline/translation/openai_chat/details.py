@@ -38,19 +38,48 @@ def plain_text(part: Reasoning) -> str:
     return joined((part.text, *part.summaries))
 
 
-def group_key(entry: Detail, alone: int) -> str | int:
-    """What entries of one part have in common: their id, else their index. `alone` is for those with neither."""
-    if entry.id:
-        return entry.id
-    return -1 - alone if entry.index is None else entry.index
+class Groups:
+    """Entries of one message by the part they belong to: those of one id, else of one index. Pieces of one entry, as a
+    stream has them, are put together."""
+
+    __slots__ = ("_by_entry", "_by_id", "_by_index", "groups")
+
+    def __init__(self) -> None:
+        self.groups: list[list[Detail]] = []
+        self._by_id: dict[str, int] = {}
+        self._by_index: dict[int, int] = {}
+        self._by_entry: dict[tuple[str, int], int] = {}
+
+    def __contains__(self, entry_id: str) -> bool:
+        return entry_id in self._by_id
+
+    def take(self, piece: Detail) -> tuple[int, int]:
+        """The number of its group, and its entry's place in it."""
+        number = self._number(piece)
+        if number is None:
+            number = len(self.groups)
+            self.groups.append([])
+        if piece.id:
+            self._by_id[piece.id] = number
+        if piece.index is not None:
+            self._by_index[piece.index] = number
+            self._by_entry[piece.type, piece.index] = number
+        return number, add(self.groups[number], piece)
+
+    def _number(self, piece: Detail) -> int | None:
+        if piece.id:
+            return self._by_id.get(piece.id)
+        if piece.index is None:
+            return None
+        return self._by_entry.get((piece.type, piece.index), self._by_index.get(piece.index))
 
 
 def groups(entries: Iterable[Detail]) -> list[list[Detail]]:
-    """In the order of appearance; pieces of one entry, as a stream has them, put together."""
-    found: dict[str | int, list[Detail]] = {}
-    for alone, entry in enumerate(entries):
-        add(found.setdefault(group_key(entry, alone), []), entry)
-    return list(found.values())
+    """In the order of appearance."""
+    found = Groups()
+    for entry in entries:
+        found.take(entry)
+    return found.groups
 
 
 def add(group: list[Detail], piece: Detail) -> int:
@@ -109,7 +138,8 @@ class Carried:
 
 
 class ToCaller:
-    """Numbers the entries of one choice on their way to the caller."""
+    """Numbers the entries of one choice on their way to the caller. Only the first piece of an entry names its part:
+    clients that put pieces together join the texts of every field."""
 
     __slots__ = ("_indices",)
 
@@ -117,17 +147,21 @@ class ToCaller:
         self._indices: dict[tuple[int, int | None], int] = {}
 
     def piece(self, part: int, text: str, summary: int | None) -> Detail:
-        index = self._indices.setdefault((part, summary), len(self._indices))
+        key = part, summary
+        index = self._indices.get(key)
+        named = None
+        if index is None:
+            index = self._indices[key] = len(self._indices)
+            named = f"reasoning-{part}"
         if summary is None:
-            return Detail(type=TEXT, text=text, id=f"reasoning-{part}", index=index)
-        return Detail(type=SUMMARY, summary=text, id=f"reasoning-{part}", index=index)
+            return Detail(type=TEXT, text=text, id=named, index=index)
+        return Detail(type=SUMMARY, summary=text, id=named, index=index)
 
     def state(self, part: int, state: State) -> Detail:
         """Of reasoning. Where it has text, its signature."""
-        data = envelope.wrap(state)
         index = self._indices.get((part, None))
         if index is not None:
-            return Detail(type=TEXT, signature=data, id=f"reasoning-{part}", index=index)
+            return Detail(type=TEXT, signature=envelope.wrap(state), index=index)
         return self.hidden(part, state, f"reasoning-{part}")
 
     def hidden(self, part: int, state: State, named: str) -> Detail:
@@ -156,10 +190,15 @@ def to_provider(part: Reasoning | Text | ToolCall, state: State) -> list[Raw]:
         return _decode_raws(state.data)
     except codec.UNREADABLE:
         pass
-    if isinstance(part, Reasoning) and part.text:
-        entry = Detail(type=TEXT, text=part.text, signature=state.data)
-    else:
-        entry = Detail(type=ENCRYPTED, data=state.data, id=part.id if isinstance(part, ToolCall) else None)
+    match part:
+        case ToolCall():
+            entry = Detail(type=ENCRYPTED, data=state.data, id=part.id)
+        case Text():
+            entry = Detail(type=ENCRYPTED, data=state.data, id=ID_OF_TEXT)
+        case Reasoning(text=""):
+            entry = Detail(type=ENCRYPTED, data=state.data)
+        case _:
+            entry = Detail(type=TEXT, text=part.text, signature=state.data)
     return [Raw(codec.encode(entry))]
 
 

@@ -182,7 +182,9 @@ class Messages:
         self._reasoning(message, turn.parts, want=want_reasoning)
         if calls:
             self._calls(message, calls)
-        self.list.append(message)
+        # Nothing is left of a turn that was only another provider's reasoning.
+        if said or len(message) > 2:
+            self.list.append(message)
 
     def _answered(self, message: dict[str, Any], said: list[Part]) -> Any:
         """The content. A refusal has a field of its own; among text it is a part."""

@@ -25,6 +25,7 @@ from trunkline.translation.exchange import (
     PartCame,
     ReasoningDelta,
     RefusalDelta,
+    State,
     StateCame,
     TextDelta,
     Used,
@@ -84,14 +85,13 @@ class _Call:
 
 
 class _Thought:
-    """One reasoning part. `entries` are put together from the pieces, `summaries` says which summary each of them is.
-    Its state is told when something else begins."""
+    """One reasoning part. `summaries` says of each of its entries which summary it is. Its state is told when something
+    else begins."""
 
-    __slots__ = ("entries", "part", "summaries", "told")
+    __slots__ = ("part", "summaries", "told")
 
     def __init__(self, part: int) -> None:
         self.part = part
-        self.entries: list[Detail] = []
         self.summaries: list[int | None] = []
         self.told = True
 
@@ -108,7 +108,9 @@ class _ReadChoice:
         self._text: int | None = None
         self._refusal: int | None = None
         self._plain: _Thought | None = None
-        self._thoughts: dict[str | int, _Thought] = {}
+        self._plain_text: list[str] = []
+        self._thoughts: list[_Thought] = []
+        self._groups = details.Groups()
         self._calls: dict[int, _Call] = {}
         self._order: list[_Call] = []
         self._waiting: list[Detail] = []
@@ -150,10 +152,12 @@ class _ReadChoice:
     def _say(self, text: str, logprobs: Logprobs | None) -> None:
         part = self._text
         if part is None:
-            self._settle()
+            self._settle(details.ID_OF_TEXT)
             part = self._text = self._next()
         tokens = logprobs.content if logprobs is not None and len(logprobs.content) > 4 else None
         self.events.append(TextDelta(self._number, part, text, tokens))
+        if self._waiting:
+            self._tell_waiting(part, details.ID_OF_TEXT)
 
     def _take_all(self, said: Said, content: Any, logprobs: Logprobs | None) -> None:
         plain = said.reasoning_content or said.reasoning
@@ -189,41 +193,42 @@ class _ReadChoice:
         if thought is None:
             thought = self._plain = _Thought(self._next())
         if self._target.returns_reasoning:
-            details.add(thought.entries, Detail(type=details.PLAIN, text=text, index=0))
+            self._plain_text.append(text)
             thought.told = False
         self.events.append(ReasoningDelta(self._number, thought.part, text))
 
     def _detail(self, entry: Detail) -> None:
         """What is encrypted may belong to a call that has not begun yet: it waits for what comes next."""
-        if entry.data is None or not entry.id or entry.id in self._thoughts:
+        if entry.data is None or not entry.id or entry.id in self._groups:
             self._add_detail(entry)
             return
-        call = next((call for call in self._order if call.id == entry.id), None)
-        if call is not None and call.part is not None:
-            self._state(call.part, [entry])
-        else:
+        owner = self._text if entry.id == details.ID_OF_TEXT else None
+        for call in self._order:
+            if call.id == entry.id:
+                owner = call.part
+        if owner is None:
             self._waiting.append(entry)
+        else:
+            self._state(owner, [entry])
 
     def _add_detail(self, entry: Detail) -> None:
-        key = details.group_key(entry, len(self._thoughts))
-        thought = self._thoughts.get(key)
-        if thought is None:
+        number, at = self._groups.take(entry)
+        if number == len(self._thoughts):
             self._tell_states()
-            thought = self._thoughts[key] = _Thought(self._next())
-        at = details.add(thought.entries, entry)
+            self._thoughts.append(_Thought(self._next()))
+        thought = self._thoughts[number]
         if at == len(thought.summaries):
-            told = sum(number is not None for number in thought.summaries)
+            told = sum(summary is not None for summary in thought.summaries)
             thought.summaries.append(told if entry.type == details.SUMMARY else None)
         thought.told = False
         said = entry.summary or entry.text
         if said:
             self.events.append(ReasoningDelta(self._number, thought.part, said, thought.summaries[at]))
 
-    def _state(self, part: int, entries: list[Detail], *, plain: bool = False) -> None:
-        if plain:
-            state = plain_state("".join(entry.text or "" for entry in entries), self._target)
-        else:
-            state = details.provider_state(entries, self._target.provider_id)
+    def _state(self, part: int, entries: list[Detail]) -> None:
+        self._tell_state(part, details.provider_state(entries, self._target.provider_id))
+
+    def _tell_state(self, part: int, state: State | None) -> None:
         if state is not None:
             self.events.append(StateCame(self._number, part, state))
 
@@ -239,11 +244,11 @@ class _ReadChoice:
     def _tell_states(self) -> None:
         if self._plain is not None and not self._plain.told:
             self._plain.told = True
-            self._state(self._plain.part, self._plain.entries, plain=True)
-        for thought in self._thoughts.values():
+            self._tell_state(self._plain.part, plain_state("".join(self._plain_text), self._target))
+        for thought, entries in zip(self._thoughts, self._groups.groups, strict=False):
             if not thought.told:
                 thought.told = True
-                self._state(thought.part, thought.entries)
+                self._state(thought.part, entries)
 
     def _call(self, piece: SaidCall) -> None:
         call = self._slot(piece)
@@ -279,15 +284,19 @@ class _ReadChoice:
     def _begin_call(self, call: _Call) -> None:
         call.id = call.id or made_call_id(f"{self._place}/{self._order.index(call)}")
         self._settle(call.id)
-        mine = [entry for entry in self._waiting if entry.id == call.id]
         call.part = self._next()
         self.events.append(CallBegan(self._number, call.part, call.id, call.name, call.custom))
-        if mine:
-            self._waiting = [entry for entry in self._waiting if entry.id != call.id]
-            self._state(call.part, mine)
+        self._tell_waiting(call.part, call.id)
         if call.early:
             self.events.append(ArgumentsDelta(self._number, call.part, call.early))
             call.early = ""
+
+    def _tell_waiting(self, part: int, owner: str) -> None:
+        """What came under the name of a part before it did."""
+        own = [entry for entry in self._waiting if entry.id == owner]
+        if own:
+            self._waiting = [entry for entry in self._waiting if entry.id != owner]
+            self._state(part, own)
 
     def _hear(self, audio: Audio) -> None:
         self._spoken.id = self._spoken.id or audio.id

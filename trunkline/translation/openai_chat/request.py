@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -45,21 +44,19 @@ _PLAIN: dict[str, tuple[str, msgspec.json.Decoder[Any]]] = {
 _STOP = msgspec.json.Decoder(str | list[str] | None)
 _CACHE = msgspec.json.Decoder(CacheControl | None)
 _ELSEWHERE = frozenset(("model", "messages", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens"))
-NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "turns": "messages",
-        "output_format": "response_format",
-        "reasoning": "reasoning_effort",
-        "max_tokens": "max_completion_tokens",
-        "end_user": "user",
-        "cache_key": "prompt_cache_key",
-        "cache": "cache_control",
-        "media.image": "image_url",
-        "media.document": "file",
-        "media.audio": "input_audio",
-        "media.video": "video_url",
-    }
-)
+NAMES: Mapping[str, str] = {
+    "turns": "messages",
+    "output_format": "response_format",
+    "reasoning": "reasoning_effort",
+    "max_tokens": "max_completion_tokens",
+    "end_user": "user",
+    "cache_key": "prompt_cache_key",
+    "cache": "cache_control",
+    "media.image": "image_url",
+    "media.document": "file",
+    "media.audio": "input_audio",
+    "media.video": "video_url",
+}
 MAX_STOPS = 4
 
 

@@ -73,11 +73,12 @@ class _Call:
 class _Written:
     """What has been written of one choice."""
 
-    __slots__ = ("calls", "entries", "refused", "role_sent", "texts", "thought")
+    __slots__ = ("calls", "entries", "images", "refused", "role_sent", "texts", "thought")
 
     def __init__(self) -> None:
         self.role_sent = False
         self.refused = False
+        self.images = 0
         self.calls: dict[int, _Call] = {}
         self.texts: set[int] = set()
         self.entries = details.ToCaller()
@@ -248,7 +249,10 @@ class Writer:
         elif isinstance(part, Media):
             delta: dict[str, Any] = {}
             if add_media(delta, part, self._created):
-                self._opened(event.choice)
+                written = self._opened(event.choice)
+                for image in delta.get("images", ()):
+                    image["index"] = written.images
+                    written.images += 1
                 self._chunk(event.choice, encode(delta))
         else:
             assert isinstance(part, Opaque), "only these come whole"
