@@ -10,13 +10,16 @@ from msgspec import Raw
 from trunkline.errors import UpstreamFailed
 from trunkline.translation import envelope
 from trunkline.translation.anthropic_messages import state as states
+from trunkline.translation.anthropic_messages.escapes import mended
 from trunkline.translation.anthropic_messages.vocabulary import (
     PROTOCOL,
     STOP_OF,
+    TIER_NAMED,
     calls_a_tool,
     message_id,
     said,
     stop_reason,
+    tier_of,
 )
 from trunkline.translation.exchange import (
     Answer,
@@ -102,6 +105,7 @@ def read_answer(body: bytes, target: Target) -> Answer:
         model=message.model,
         choices=[Choice(parts=parts, stop=read_stop(message.stop_reason), stop_sequence=message.stop_sequence)],
         usage=read_usage(message.usage) if message.usage else None,
+        service_tier=tier_of(message.usage),
     )
 
 
@@ -143,7 +147,7 @@ def write_answer(answer: Answer, request: Request) -> bytes:
     details = stop_details(reason, [part.text for part in choice.parts if isinstance(part, Refusal)])
     if details is not None:
         message["stop_details"] = details
-    message["usage"] = write_usage(answer.usage)
+    message["usage"] = write_usage(answer.usage, answer.service_tier)
     return encode(message)
 
 
@@ -153,11 +157,14 @@ def stop_details(reason: str, refusals: list[str]) -> dict[str, Any] | None:
     return {"type": "refusal", "category": None, "explanation": "\n".join(refusals)}
 
 
-def write_usage(usage: Usage | None) -> dict[str, Any]:
+def write_usage(usage: Usage | None, tier: str | None = None) -> dict[str, Any]:
     """Zeros when the provider did not count: the field is required."""
+    written: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0}
+    if tier in TIER_NAMED:
+        written["service_tier"] = TIER_NAMED[tier]
     if usage is None:
-        return {"input_tokens": 0, "output_tokens": 0}
-    written: dict[str, Any] = {
+        return written
+    written |= {
         "input_tokens": usage.fresh_input_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
         "cache_read_input_tokens": usage.cached_input_tokens,
@@ -231,7 +238,7 @@ def _input(call: ToolCall) -> Any:
     if not call.custom:
         if not text.strip():
             return Raw(b"{}")
-        raw = Raw(text.encode("utf-8", "replace"))
+        raw = Raw(mended(text).encode("utf-8", "replace"))
         try:
             _decode_object(raw)
         except codec.UNREADABLE:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from trunkline.translation.anthropic_messages import state as states
+from trunkline.translation.anthropic_messages.escapes import mended
 from trunkline.translation.anthropic_messages.vocabulary import PROTOCOL, begins, cache_control
 from trunkline.translation.exchange import (
     Lifetime,
@@ -38,9 +38,6 @@ parameters: https://platform.claude.com/docs/en/api/migration-2026-10-21"""
 _IMAGE_TYPES = frozenset(("image/jpeg", "image/png", "image/gif", "image/webp"))
 _FIRST_LETTERS = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lG": "image/gif", "UklG": "image/webp"}
 _PDF_LETTERS = "JVBERi"
-# An escape of half a surrogate pair: valid JSON, and no Unicode; Anthropic refuses the body that holds one.
-_PAIR, _HALF = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}", r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-_ESCAPE = re.compile(rf"{_PAIR}|({_HALF})|\\.", re.DOTALL)
 _decode_object = msgspec.json.Decoder(Fields).decode
 
 Block = dict[str, Any] | Raw
@@ -54,14 +51,14 @@ class Writing:
         self.target = target
         self.losses = losses
         self.own = request.protocol == PROTOCOL
-        self.marks: list[dict[str, Any]] = []
+        self.marks = 0
         self.media = 0
         self._kept: dict[str, Fields] = {}
 
     def mark(self, block: dict[str, Any], cache: Lifetime | None) -> None:
         if cache is not None:
             block["cache_control"] = cache_control(cache)
-            self.marks.append(block)
+            self.marks += 1
 
     def kept(self, name: str, key: object) -> Raw | None:
         """What the reader of this protocol's requests kept (content.Kept)."""
@@ -138,11 +135,10 @@ def _arguments(call: ToolCall, writing: Writing) -> Raw:
     text = call.arguments
     if not text.strip():
         return Raw(b"{}")
-    if "\\u" in text:
-        whole = _ESCAPE.sub(lambda escape: "\\ufffd" if escape[1] else escape[0], text)
-        if whole != text:
-            writing.losses.changed("tool_calls.arguments", "half a surrogate pair is sent as U+FFFD")
-            text = whole
+    whole = mended(text)
+    if whole != text:
+        writing.losses.changed("tool_calls.arguments", "half a surrogate pair is sent as U+FFFD")
+        text = whole
     raw = Raw(text.encode("utf-8", "replace"))
     try:
         _decode_object(raw)

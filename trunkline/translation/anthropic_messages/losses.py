@@ -37,8 +37,12 @@ LOSSES: tuple[Loss, ...] = (
     _request("top_k", "changed", "Left out beside thinking."),
     _request("top_k", "dropped", "Version 2026-10-21 has no sampling parameters."),
     _request("stop", "changed", "Blank sequences are left out: they are refused."),
-    _request("turns", "changed", "Instructions inside the conversation are sent in front of it; a user's turn is put "
-             "before a conversation that the assistant begins; blanks that end a prefill are left out."),
+    _request(
+        "turns",
+        "changed",
+        "Instructions inside the conversation are sent in front of it; a turn of the user is put before a conversation "
+        "that the assistant begins; an empty one is sent as '.'; blanks that end a prefill are left out.",
+    ),
     _request("turns.name", "dropped", "Speakers of one role are not told apart."),
     _request("output_format", "emulated", "json_object, and a schema that the model does not keep to by itself, are "
              "asked for in the system prompt."),
@@ -59,6 +63,7 @@ LOSSES: tuple[Loss, ...] = (
     _request("reasoning.effort", "clamped", "minimal is sent as low."),
     _request("reasoning.effort", "dropped", "An effort without thinking, for models that take no effort."),
     _request("cache_control", "dropped", "Of more than four breakpoints, the first and the last ones stay."),
+    _request("cache_control", "changed", "An hour after a breakpoint of five minutes is five minutes too."),
     _request("citations", "dropped", "Those of another protocol; under version 2026-10-21 those of a user's text."),
     _request("media.audio", "refused", "There is no block for it."),
     _request("media.video", "refused", "There is no block for it."),
@@ -72,7 +77,7 @@ LOSSES: tuple[Loss, ...] = (
     _answer("media", "dropped", "An answer holds no images and no sound."),
     _answer("opaque", "dropped", "Parts that only another protocol knows."),
     _answer("citations", "dropped", "Those of another protocol."),
-    _answer("service_tier", "dropped", "The tiers of others have other names, and a stream has no place for it."),
+    _answer("service_tier", "dropped", "Other than default (standard) and priority."),
     _answer("logprobs", "dropped", _NO_FIELD),
     _answer("reasoning", "dropped", "Unless thinking was asked for."),
     _answer("refusal", "changed", "The model's words for it are text, and the stop reason's explanation."),

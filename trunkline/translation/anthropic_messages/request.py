@@ -8,8 +8,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw
 
-from trunkline.errors import InvalidRequest
-from trunkline.translation.anthropic_messages import thinking, tools
+from trunkline.translation.anthropic_messages import breakpoints, schemas, thinking, tools
 from trunkline.translation.anthropic_messages.blocks import NO_CITED_QUESTIONS, Block, Writing, plain, write_parts
 from trunkline.translation.anthropic_messages.content import Kept, read_messages, read_parts, wrong
 from trunkline.translation.anthropic_messages.vocabulary import PROTOCOL, cache_control, lifetime, said
@@ -20,10 +19,8 @@ from trunkline.wire import codec
 from trunkline.wire.codec import Fields, encode
 from trunkline.wire.inbound import Inbound
 
-MOST_BREAKPOINTS = 4
-"""https://platform.claude.com/docs/en/build-with-claude/prompt-caching"""
-FIRST_QUESTION = "."
-"""What the user's turn says that is put before a conversation which the assistant begins."""
+NO_QUESTION = "."
+"""What a turn of the user says that holds nothing, or that is put before a conversation which the assistant begins."""
 _AS_JSON = "Answer with one JSON object and nothing else: no other text before or after it, and no code fence."
 
 NAMES = {
@@ -160,9 +157,9 @@ def write_request(request: Request, target: Target, losses: Losses) -> bytes:
     if choice is not None:
         body["tool_choice"] = choice
     output = _write_output(writing, think.effort, system)
+    breakpoints.settle(writing, offered, system, messages)
     if system:
         body["system"] = plain(system)
-    _trim_breakpoints(writing)
     for message in messages:
         if message["content"]:
             message["content"] = plain(message["content"])
@@ -206,18 +203,26 @@ def _write_turns(writing: Writing) -> tuple[list[Block], list[dict[str, Any]]]:
                     writing.losses.changed("turns", "instructions inside the conversation are sent in front of it")
                 system += blocks
             number += 1
-        elif not blocks:
-            continue
-        elif messages and messages[-1]["role"] == turn.role:
-            messages[-1]["content"] += blocks
         else:
-            messages.append({"role": turn.role, "content": blocks})
+            _add(writing, messages, turn, blocks)
     _settle_ends(writing, messages)
     for message in messages:
         if message["role"] == "user":
             # A stable sort: results first, the rest in its order.
             message["content"].sort(key=_is_no_result)
     return system, messages
+
+
+def _add(writing: Writing, messages: list[dict[str, Any]], turn: Turn, blocks: list[Block]) -> None:
+    if not blocks:
+        if turn.role == "assistant":
+            return
+        writing.losses.changed("turns", f"an empty turn of the user is sent as '{NO_QUESTION}'")
+        blocks = [{"type": "text", "text": NO_QUESTION}]
+    if messages and messages[-1]["role"] == turn.role:
+        messages[-1]["content"] += blocks
+    else:
+        messages.append({"role": turn.role, "content": blocks})
 
 
 def _is_no_result(block: Block) -> bool:
@@ -235,11 +240,9 @@ def _system_message(blocks: list[Block], number: int, writing: Writing) -> dict[
 
 def _settle_ends(writing: Writing, messages: list[dict[str, Any]]) -> None:
     """The user speaks first, and what the assistant is to go on with ends in no blank."""
-    if not messages:
-        raise InvalidRequest("The conversation holds nothing to answer: every message is empty.", param="messages")
-    if messages[0]["role"] != "user":
-        messages.insert(0, {"role": "user", "content": [{"type": "text", "text": FIRST_QUESTION}]})
-        writing.losses.changed("turns", f"a user's turn '{FIRST_QUESTION}' is put first: the user has to begin")
+    if not messages or messages[0]["role"] != "user":
+        messages.insert(0, {"role": "user", "content": [{"type": "text", "text": NO_QUESTION}]})
+        writing.losses.changed("turns", f"a user's turn '{NO_QUESTION}' is put first: the user has to begin")
     last = messages[-1]["content"][-1] if messages[-1]["role"] == "assistant" else None
     if isinstance(last, dict) and last["type"] == "text" and last["text"] != last["text"].rstrip():
         last["text"] = last["text"].rstrip()
@@ -252,8 +255,11 @@ def _write_output(writing: Writing, effort: str | None, system: list[Block]) -> 
     wish = writing.request.output_format
     if wish is None or wish.kind == "text":
         return output
+    schema = None
     if wish.kind == "json_schema" and wish.schema is not None and writing.target.json_schema is not False:
-        output["format"] = {"type": "json_schema", "schema": wish.schema}
+        schema = wish.schema if writing.own else schemas.native(wish.schema)
+    if schema is not None:
+        output["format"] = {"type": "json_schema", "schema": schema}
         if wish.description is not None:
             writing.losses.dropped("output_format.description")
         return output
@@ -264,17 +270,6 @@ def _write_output(writing: Writing, effort: str | None, system: list[Block]) -> 
         words += f" It must be valid against this JSON schema:\n{bytes(wish.schema).decode()}"
     system.append({"type": "text", "text": words})
     return output
-
-
-def _trim_breakpoints(writing: Writing) -> None:
-    """Of too many, the first (of tools or system, which change least) and the last ones stay."""
-    most = MOST_BREAKPOINTS - (writing.request.cache is not None)
-    marks = writing.marks
-    if len(marks) <= most:
-        return
-    for block in marks[1 : len(marks) - most + 1]:
-        del block["cache_control"]
-    writing.losses.dropped("cache_control")
 
 
 def _write_parameters(writing: Writing, body: dict[str, Any], *, thinks: bool) -> None:

@@ -15,7 +15,7 @@ from msgspec import Raw
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed
 from trunkline.translation.anthropic_messages import state as states
 from trunkline.translation.anthropic_messages.answer import cited, read_stop
-from trunkline.translation.anthropic_messages.vocabulary import PROTOCOL, said
+from trunkline.translation.anthropic_messages.vocabulary import PROTOCOL, said, tier_of
 from trunkline.translation.exchange import (
     ArgumentsDelta,
     Began,
@@ -225,7 +225,7 @@ class Reader:
             self._counts = read_counts(message.usage)
         if not self._began:
             self._began = True
-            self._out.append(Began(message.id, message.model, 0, self._counts.total()))
+            self._out.append(Began(message.id, message.model, 0, self._counts.total(), tier_of(message.usage)))
 
     def _start(self, event: _Event) -> None:
         if event.index in self._blocks:

@@ -14,6 +14,7 @@ import msgspec
 from trunkline.translation import envelope
 from trunkline.translation.anthropic_messages import state as states
 from trunkline.translation.anthropic_messages.answer import carries_state, own_citations, stop_details, write_usage
+from trunkline.translation.anthropic_messages.escapes import Mender
 from trunkline.translation.anthropic_messages.vocabulary import PROTOCOL, message_id, stop_reason
 from trunkline.translation.exchange import (
     ArgumentsDelta,
@@ -57,7 +58,7 @@ _decode_object = msgspec.json.Decoder(Fields).decode
 class _Open:
     """The block that is open, and the part it belongs to. `hidden`: reasoning of which nothing has been written yet."""
 
-    __slots__ = ("after", "custom", "ended", "head", "json", "kind", "length", "part", "state", "tested")
+    __slots__ = ("after", "custom", "ended", "head", "json", "kind", "length", "mender", "part", "state", "tested")
 
     def __init__(self, kind: Kind, part: int) -> None:
         self.kind = kind
@@ -66,6 +67,7 @@ class _Open:
         self.state: State | None = None
         self.custom = self.ended = False
         self.json: list[str] = []
+        self.mender = Mender()
         self.length = self.tested = 0
         self.after: list[bytes] = []
 
@@ -165,7 +167,7 @@ class Writer:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": write_usage(event.usage),
+            "usage": write_usage(event.usage, event.service_tier),
         }
         self._send(b"message_start", {"type": "message_start", "message": message})
 
@@ -251,8 +253,9 @@ class Writer:
         elif block.kind:
             if block.kind == "thinking" and block.state is not None:
                 self._signature(block.state)
-            if block.custom:
-                self._out.append(block.head + encode('"}') + _DELTA_END)
+            rest = '"}' if block.custom else block.mender.end()
+            if rest:
+                self._out.append(block.head + encode(rest) + _DELTA_END)
             self._out.append(self._block_stop())
         for after in block.after:
             self._alone(after)
@@ -337,9 +340,11 @@ class Writer:
         if block.custom:
             self._out.append(block.head + encode(encode(event.text)[1:-1].decode()) + _DELTA_END)
             return
-        block.json.append(event.text)
-        block.length += len(event.text)
-        self._out.append(block.head + encode(event.text) + _DELTA_END)
+        text = block.mender.feed(event.text)
+        if text:
+            block.json.append(text)
+            block.length += len(text)
+            self._out.append(block.head + encode(text) + _DELTA_END)
 
     def _state(self, event: StateCame) -> None:
         if not self._carries:

@@ -39,6 +39,26 @@ _REASON_OF: dict[Stop, str] = {
 }
 
 
+TIER_OF = {"standard": "default", "priority": "priority"}
+TIER_NAMED = {tier: name for name, tier in TIER_OF.items()}
+"""The tiers that answers name: neutrally as OpenAI calls them."""
+
+
+class _Tier(msgspec.Struct):
+    service_tier: str | None = None
+
+
+_decode_tier = msgspec.json.Decoder(_Tier).decode
+
+
+def tier_of(usage: Raw) -> str | None:
+    """It stands among the counts."""
+    try:
+        return TIER_OF.get(_decode_tier(usage).service_tier or "") if usage else None
+    except codec.UNREADABLE:
+        return None
+
+
 def stop_reason(stop: Stop, sequence: str | None, *, called: bool) -> str:
     """`called`: the answer holds a tool call, which some providers do not name as the reason. A stop sequence that
     nobody can name is a natural end here."""
