@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import msgspec
 
+from trunkline.errors import Defect
 from trunkline.translation.exchange import Answer, Request
 from trunkline.translation.losses import Loss, Losses
 from trunkline.translation.streams import MakeError, StreamReader, StreamWriter
@@ -13,8 +15,15 @@ from trunkline.translation.target import Target
 from trunkline.wire.inbound import Inbound
 
 
+def not_spoken(*given: object) -> NoReturn:
+    """In the place of what only a caller's protocol needs."""
+    raise Defect("Providers speak this protocol, callers do not.")
+
+
 class Translator(msgspec.Struct, frozen=True, kw_only=True):
     """One protocol, both ways. `losses` is the table of what a request or an answer loses on its way into it.
+
+    A protocol that no caller speaks leaves out `read_request`, `write_answer` and `writer`.
 
     read_request    the caller's request; raises InvalidRequest naming the field. Unknown fields go into `extras`
     write_request   the body for a provider; what it cannot say is told to the Losses
@@ -24,10 +33,10 @@ class Translator(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     protocol: str
-    read_request: Callable[[Inbound], Request]
+    read_request: Callable[[Inbound], Request] = not_spoken
     write_request: Callable[[Request, Target, Losses], bytes]
     read_answer: Callable[[bytes, Target], Answer]
-    write_answer: Callable[[Answer, Request], bytes]
+    write_answer: Callable[[Answer, Request], bytes] = not_spoken
     reader: Callable[[Target, MakeError], StreamReader]
-    writer: Callable[[Request], StreamWriter]
+    writer: Callable[[Request], StreamWriter] = not_spoken
     losses: Sequence[Loss]
