@@ -26,6 +26,7 @@ from trunkline.http.asgi import Application, Receive, Scope, Send
 from trunkline.http.board import Board
 from trunkline.http.conversations import ConversationRoutes
 from trunkline.http.cors import Cors
+from trunkline.http.counting import CountRoutes
 from trunkline.http.door import Door
 from trunkline.http.facts import FactHeaders
 from trunkline.http.forwarding import ROUTES, ForwardingRoutes
@@ -36,6 +37,7 @@ from trunkline.http.responses import ResponseRoutes
 from trunkline.http.server import Hooks, Seat, Serving
 from trunkline.observe import Metrics
 from trunkline.pipeline.call import LiveSettings, Pipeline
+from trunkline.pipeline.counting import Counting
 from trunkline.pipeline.forward import Forwarder
 from trunkline.pipeline.identity import KeyTable
 from trunkline.pipeline.record import Recorder
@@ -84,6 +86,7 @@ class App:
         self.pipeline = Pipeline(self.keys, self._live(settings), transports, recorder, self.store.sidecar)
         records = {endpoint: Recorder(self.metrics, endpoint, _status_of) for endpoint in ROUTES.values()}
         self.forwarder = Forwarder(self.pipeline, transports, records, lambda: self.settings.uploads)
+        self.counting = Counting(self.pipeline, transports, Recorder(self.metrics, "count_tokens", _status_of))
         self.door = self._door()
         for state in ("in_use", "idle", "waiting"):
             self.metrics.connections.of(state).read = functools.partial(self._connections, state)
@@ -127,7 +130,8 @@ class App:
         models = ModelRoutes(door, lambda: self.pipeline.settings.routes)
         door.add("POST", "/v1/chat/completions", inference.chat_completions)
         door.add("POST", "/v1/messages", inference.messages)
-        ForwardingRoutes(inference, self.forwarder, _log_defect).add_to(door)
+        ForwardingRoutes(inference, self.forwarder).add_to(door)
+        CountRoutes(inference, self.counting).add_to(door)
         door.add("GET", "/v1/models", models.list)
         door.add_prefix("GET", "/v1/models/", models.show)
         ResponseRoutes(door, self.store.responses).add_to(door)

@@ -42,7 +42,7 @@ class House:
         self.connection = Connection()
         inference = InferenceRoutes(self.inside.pipeline, FactHeaders("x-trunkline"), LIMIT_BYTES, self._defect)
         self.door = Door(self.inside.pipeline.keys, None, nothing)
-        ForwardingRoutes(inference, self.inside.forwarder, self._defect).add_to(self.door)
+        ForwardingRoutes(inference, self.inside.forwarder).add_to(self.door)
 
     def _defect(self, call_id: str, error: BaseException) -> None:
         self.defects.append((call_id, error))

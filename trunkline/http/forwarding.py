@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -13,9 +13,7 @@ from trunkline.errors import ClientGone, TrunklineError, UnsupportedMediaType
 from trunkline.http import problems
 from trunkline.http.asgi import Headers, Receive, Scope, Send
 from trunkline.http.door import Door
-from trunkline.http.inference import CHAT, HttpClient, InferenceRoutes, request_id_of, trace_of
-from trunkline.ids import CallIds
-from trunkline.pipeline.call import Call
+from trunkline.http.inference import CHAT, HttpClient, InferenceRoutes
 from trunkline.pipeline.forward import Forwarder
 
 ROUTES: Final[Mapping[str, Endpoint]] = MappingProxyType(
@@ -118,17 +116,10 @@ class UploadingClient(HttpClient):
 class ForwardingRoutes:
     """One coroutine for all of them."""
 
-    def __init__(
-        self,
-        inference: InferenceRoutes,
-        forwarder: Forwarder,
-        log_defect: Callable[[str, BaseException], None],
-    ) -> None:
-        """`inference` has what all calls share: the limit of a JSON body and the names of our headers."""
+    def __init__(self, inference: InferenceRoutes, forwarder: Forwarder) -> None:
+        """`inference` has what all calls share: the limit of a JSON body, the names of our headers, their ends."""
         self._inference = inference
         self._forwarder = forwarder
-        self._log_defect = log_defect
-        self._call_ids = CallIds()
 
     def add_to(self, door: Door) -> None:
         for path, endpoint in ROUTES.items():
@@ -136,28 +127,4 @@ class ForwardingRoutes:
 
     async def serve(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
         client = UploadingClient(scope, receive, send, self._inference)
-        call_id = self._call_ids.new()
-        call = client.call = Call(call_id, endpoint, request_id_of(client.named, call_id), trace_of(client.named))
-        client.watch()
-        try:
-            body = await self._forwarder.run(call, client, endpoint)
-        except ClientGone as error:
-            _forget_origin(error)
-            return
-        except TrunklineError as error:
-            if error.__cause__ is not None and error.code == "internal_error":
-                self._log_defect(call.id, error.__cause__)
-            _forget_origin(error)
-            client.unwatch()
-            await client.refuse(error)
-            return
-        if body is None:
-            client.unwatch()
-            await client.end()
-        else:
-            await client.answer(body)
-
-
-def _forget_origin(error: TrunklineError) -> None:
-    """It holds what is left of the call, and nobody reads it any more."""
-    error.__traceback__ = error.__context__ = error.__cause__ = None
+        await self._inference.to_its_end(client, endpoint, lambda call: self._forwarder.run(call, client, endpoint))

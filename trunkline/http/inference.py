@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from trunkline.errors import BodyTooLarge, ClientGone, TrunklineError
@@ -201,13 +201,18 @@ class InferenceRoutes:
         await self.serve(HttpClient(scope, receive, send, self, MESSAGES))
 
     async def serve(self, client: HttpClient) -> None:
-        """One call, to its end."""
         protocol = client.spoken.protocol
+        await self.to_its_end(client, protocol.name, lambda call: self._pipeline.run(call, client, protocol))
+
+    async def to_its_end(
+        self, client: HttpClient, protocol: str, run: Callable[[Call], Awaitable[bytes | None]]
+    ) -> None:
+        """One call: `run` gives the body of a whole answer, or None when another has been written."""
         call_id = self._call_ids.new()
-        call = client.call = Call(call_id, protocol.name, request_id_of(client.named, call_id), trace_of(client.named))
+        call = client.call = Call(call_id, protocol, request_id_of(client.named, call_id), trace_of(client.named))
         client.watch()
         try:
-            body = await self._pipeline.run(call, client, protocol)
+            body = await run(call)
         except ClientGone as error:
             _forget_origin(error)
             return

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 import trunkline
-from trunkline.http import openapi_endpoints, openapi_stored
+from trunkline.http import openapi_endpoints, openapi_protocols, openapi_stored
 from trunkline.http.operations import REF, Json
 from trunkline.http.operations import answers as _answers
 from trunkline.http.operations import json_content as _json
@@ -151,6 +151,7 @@ STRUCTS = (
     Error,
     Health,
     *openapi_endpoints.STRUCTS,
+    *openapi_protocols.STRUCTS,
     *openapi_stored.STRUCTS,
 )
 
@@ -169,7 +170,7 @@ def document(own: Json) -> Json:
         },
         "servers": [{"url": "/"}],
         "tags": [
-            {"name": "inference", "description": "What applications call, in OpenAI's shapes."},
+            {"name": "inference", "description": "What applications call, as OpenAI, Anthropic and Google shape it."},
             {"name": "health", "description": "What load balancers and monitoring call."},
             {"name": "admin", "description": "What operators call, with an admin key."},
             {"name": "reference", "description": "What describes the rest. No key needed."},
@@ -178,6 +179,7 @@ def document(own: Json) -> Json:
         "paths": {
             **_inference_paths(),
             **openapi_endpoints.paths(),
+            **openapi_protocols.paths(),
             **openapi_stored.paths(),
             **_health_paths(),
             **_own_paths(own),
