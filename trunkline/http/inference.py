@@ -145,7 +145,7 @@ class HttpClient:
             last_words = self.call.last_words
             shape = problems.shape_of(error)
             await self.write(
-                last_words(shape.openai_type, error.message, error.code)
+                await last_words(shape.openai_type, error.message, error.code)
                 if last_words is not None
                 else problems.error_event(error, family, request_id)
             )

@@ -17,7 +17,7 @@ from trunkline.pipeline.ending import Record as Record
 from trunkline.pipeline.identity import KeyTable
 from trunkline.pipeline.protocols import CallerProtocol, Named
 from trunkline.pipeline.relay import Delivery, relay
-from trunkline.pipeline.ways import Asked, Crossed, LastWords, Passed, Sidecar, Way
+from trunkline.pipeline.ways import Asked, Crossed, Keeper, LastWords, Passed, Sidecar, Way
 from trunkline.policy import keys as key_policy
 from trunkline.ports.keys import KeyRecord
 from trunkline.ports.responses import ResponsesOptions
@@ -113,6 +113,7 @@ class Call:
         "error",
         "first_event_at",
         "id",
+        "keeper",
         "key",
         "last_words",
         "overhead_s",
@@ -133,6 +134,7 @@ class Call:
         self.protocol = protocol
         self.request_id = request_id
         self.trace = trace
+        self.keeper: Keeper | None = None
         self.key: KeyRecord | None = None
         self.route: Route | None = None
         self.deployment: Deployment | None = None
@@ -200,8 +202,12 @@ class Pipeline:
             account_id, compat = call.key.account_id, settings.compat
             asked = Asked(protocol, inbound, account_id, call.id, client.protocol_headers)
             asked.strict = compat.strict
+            asked.may_pass = protocol.may_pass(inbound)
             if compat.restamp_model:
                 asked.shown_model = inbound.model
+            if call.keeper is not None:
+                asked.pen = await call.keeper.pen(asked)
+                call.last_words = asked.pen.failed
             crossing = Crossing(account_id, call.trace, settings.timers, inbound.stream)
             sending = _Sending(call, asked, candidates, settings, crossing)
             if not inbound.stream:
@@ -291,7 +297,7 @@ class Pipeline:
         """The one place where it is decided whether a body is passed on or translated."""
         asked, protocol = sending.asked, sending.asked.protocol
         emulated = reach.target.json_schema is False and protocol.wants_schema(asked.inbound)
-        if reach.face.protocol == protocol.name and not emulated and protocol.may_pass(asked.inbound):
+        if reach.face.protocol == protocol.name and not emulated and asked.may_pass:
             return Passed(asked, reach)
         sidecar = None
         if self._sidecar is not None:

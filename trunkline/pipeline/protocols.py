@@ -12,11 +12,20 @@ from trunkline.providers import passing
 from trunkline.providers.protocols import PROTOCOLS, ProviderProtocol
 from trunkline.translation.streams import MakeError
 from trunkline.translation.target import Target
-from trunkline.wire import anthropic_messages, anthropic_messages_answer, openai_chat, openai_chat_answer
+from trunkline.wire import (
+    anthropic_messages,
+    anthropic_messages_answer,
+    openai_chat,
+    openai_chat_answer,
+    openai_responses,
+    openai_responses_answer,
+)
 from trunkline.wire.anthropic_messages_stream import MessagesStream
 from trunkline.wire.inbound import Inbound
 from trunkline.wire.openai_chat import ChatRequest
 from trunkline.wire.openai_chat_stream import ChatStream
+from trunkline.wire.openai_responses import ResponsesRequest
+from trunkline.wire.openai_responses_stream import ResponsesStream
 from trunkline.wire.provider_errors import ErrorFacts
 from trunkline.wire.usage import Usage
 
@@ -38,6 +47,8 @@ class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
     renamed      the answer with another model's name
     editor       the stream's
     form_field   the field that may ask for an answer of a JSON schema
+    last_words   the last event of a stream that failed on its way (None: it had none); without this, one that says
+                 nothing of what came before
     """
 
     spoken: ProviderProtocol
@@ -48,6 +59,7 @@ class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
     editor: Callable[[Any, Target, str | None, MakeError], EventStream]
     form_field: str
     may_pass: Callable[[Any], bool] = lambda inbound: True
+    last_words: Callable[[Any, str, str, str | None], bytes] | None = None
 
     @property
     def name(self) -> str:
@@ -83,6 +95,27 @@ def _edit_messages(request: Inbound, target: Target, model: str | None, error: M
     return MessagesStream(model=model, error=error)
 
 
+def _read_responses(body: bytes, named: Named | None) -> ResponsesRequest:
+    """What runs without its caller is asked for as a stream, whether or not he wants one: its events are kept."""
+    request = openai_responses.read_request(body)
+    request.stream = request.stream or request.background
+    return request
+
+
+def _measure_responses(body: bytes) -> tuple[Usage | None, ErrorFacts | None]:
+    answer = openai_responses_answer.read_answer(body)
+    return answer.usage, answer.error
+
+
+def _edit_responses(request: Inbound, target: Target, model: str | None, error: MakeError) -> ResponsesStream:
+    return ResponsesStream(model=model, error=error)
+
+
+def _last_words_of_responses(stream: ResponsesStream | None, kind: str, message: str, code: str | None) -> bytes:
+    number = stream.next_sequence_number if stream is not None else 0
+    return openai_responses.error_event(kind, message, None, code, number)
+
+
 CHAT = CallerProtocol(
     spoken=PROTOCOLS["openai_chat"],
     read=lambda body, named: openai_chat.read_request(body),
@@ -100,4 +133,15 @@ MESSAGES = CallerProtocol(
     renamed=anthropic_messages_answer.with_model,
     editor=_edit_messages,
     form_field="output_config",
+)
+RESPONSES = CallerProtocol(
+    spoken=PROTOCOLS["openai_responses"],
+    read=_read_responses,
+    passed_body=passing.responses_body,
+    measure=_measure_responses,
+    renamed=openai_responses_answer.with_model,
+    editor=_edit_responses,
+    form_field="text",
+    may_pass=lambda request: request.is_stateless,
+    last_words=_last_words_of_responses,
 )

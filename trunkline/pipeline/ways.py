@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -47,8 +47,8 @@ class Sidecar(msgspec.Struct, frozen=True):
     days: int
 
 
-LastWords = Callable[[str, str, str | None], bytes]
-"""Error type, message and code to the last event of a stream."""
+LastWords = Callable[[str, str, str | None], Awaitable[bytes]]
+"""Error type, message and code to the last event of a stream, once what is to be kept of it is."""
 
 
 class StructuredRoom(Protocol):
@@ -64,8 +64,8 @@ class Pen(Protocol):
     def whole(self, answer: Answer, request: Request) -> bytes: ...
     def writer(self, request: Request) -> StreamWriter: ...
 
-    def failed(self, kind: str, message: str, code: str | None) -> bytes:
-        """The last event of a stream that has begun."""
+    async def failed(self, kind: str, message: str, code: str | None) -> bytes:
+        """The last event of a stream that has begun: LastWords."""
         ...
 
     async def keep(self) -> None:
@@ -76,8 +76,9 @@ class Pen(Protocol):
 class Asked(msgspec.Struct):
     """One call's request and what every attempt at it shares. `headers` are the caller's own that belong to his
     protocol, such as its version: they go with his body where that is passed on. `shown_model` is the name that the
-    answer is to carry; None: what the provider reports. `request` is read when the first crossing needs it. Without a
-    `pen`, the protocol's own translator writes the answer."""
+    answer is to carry; None: what the provider reports. `may_pass`: a provider of the protocol may get the body as it
+    is. `request` is read when the first crossing needs it. Without a `pen`, the protocol's own translator writes the
+    answer."""
 
     protocol: CallerProtocol
     inbound: Inbound
@@ -86,8 +87,17 @@ class Asked(msgspec.Struct):
     headers: Headers = []
     shown_model: str | None = None
     strict: bool = False
+    may_pass: bool = True
     request: Request | None = None
     pen: Pen | None = None
+
+
+class Keeper(Protocol):
+    """Holds the state of a protocol that has some."""
+
+    async def pen(self, asked: Asked) -> Pen:
+        """Puts what the call goes on from into `asked.inbound`. Raises InvalidRequest, NotFound, StoreUnavailable."""
+        ...
 
 
 class Way(Protocol):
@@ -120,15 +130,23 @@ def _error_of(provider_id: str, facts: ErrorFacts) -> UpstreamError:
 
 
 class Passed:
-    __slots__ = ("_asked", "_reach", "usage", "warnings")
-
-    last_words = None
+    __slots__ = ("_asked", "_reach", "_stream", "usage", "warnings")
 
     def __init__(self, asked: Asked, reach: Reach) -> None:
         self._asked = asked
         self._reach = reach
+        self._stream: EventStream | None = None
         self.warnings: list[str] = []
         self.usage: Usage | None = None
+
+    @property
+    def last_words(self) -> LastWords | None:
+        return self._last_words if self._asked.protocol.last_words is not None else None
+
+    async def _last_words(self, kind: str, message: str, code: str | None) -> bytes:
+        words = self._asked.protocol.last_words
+        assert words is not None
+        return words(self._stream, kind, message, code)
 
     async def outgoing(self) -> Outgoing:
         asked, target = self._asked, self._reach.target
@@ -152,9 +170,10 @@ class Passed:
 
     def stream(self) -> EventStream:
         asked, target = self._asked, self._reach.target
-        return asked.protocol.editor(
+        self._stream = asked.protocol.editor(
             asked.inbound, target, asked.shown_model, lambda facts: _error_of(target.provider_id, facts)
         )
+        return self._stream
 
     async def keep(self) -> None:
         """The caller has it all."""

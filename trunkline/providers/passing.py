@@ -6,9 +6,11 @@ Every value that is not edited keeps the bytes it came in. What was dropped or c
 from __future__ import annotations
 
 from trunkline.translation.anthropic_messages.state import strip_foreign_state as without_foreign_thinking
+from trunkline.translation.openai_responses.state import strip_foreign_state as without_foreign_reasoning
 from trunkline.translation.target import Target
 from trunkline.wire.anthropic_messages import MessagesRequest
 from trunkline.wire.codec import Fields, Raw, encode
+from trunkline.wire.inbound import Inbound
 from trunkline.wire.openai_chat import ChatRequest
 
 
@@ -42,3 +44,7 @@ def chat_body(request: ChatRequest, target: Target, warnings: list[str]) -> byte
 
 def messages_body(request: MessagesRequest, target: Target, warnings: list[str]) -> bytes:
     return encode(without_foreign_thinking(named(request.fields, target, warnings), target.provider_id))
+
+
+def responses_body(request: Inbound, target: Target, warnings: list[str]) -> bytes:
+    return encode(without_foreign_reasoning(named(request.fields, target, warnings), target.provider_id))
