@@ -6,7 +6,7 @@ from trunkline.translation.losses import Loss
 
 LOSSES: tuple[Loss, ...] = (
     Loss("reasoning", "dropped", "reasoning goes back only to the provider that made it"),
-    Loss("reasoning.budget_tokens", "changed", "becomes the nearest effort, for which the protocol has a field"),
+    Loss("reasoning", "changed", "a number of tokens becomes the nearest effort, for which the protocol has a field"),
     Loss("reasoning.summary", "dropped", "there is no field for how long a summary is to be"),
     Loss("tool_result.media", "changed", "a tool's message holds text only: media follow in a message of the user"),
     Loss("tool_result.is_error", "changed", "there is no such field: the text begins with 'Error: '"),
@@ -14,6 +14,7 @@ LOSSES: tuple[Loss, ...] = (
     Loss("turns.parts", "changed", "text parts of one message become one text, with blank lines between them"),
     Loss("turns.role", "changed", "a developer's message of another protocol is sent as the system's"),
     Loss("media.document", "changed", "a document of plain text is sent as a text part; data get a name"),
+    Loss("media.image", "dropped", "an earlier answer's picture has no place in a message"),
     Loss("media.image", "refused", "a file id means nothing here"),
     Loss("media.audio", "refused", "must be data"),
     Loss("media.audio", "changed", "an earlier spoken answer is sent as its transcript"),
@@ -33,5 +34,6 @@ LOSSES: tuple[Loss, ...] = (
     Loss("stop.pause", "changed", "becomes 'stop'", "answer"),
     Loss("opaque", "dropped", "parts that only another protocol knows", "answer"),
     Loss("media.document", "dropped", "only images and sound have a place in an answer", "answer"),
+    Loss("usage.cache_write_1h_tokens", "dropped", "what is kept for an hour is not told apart", "answer"),
     Loss("tool_calls", "dropped", "the form with `functions` has room for one call", "answer"),
 )
