@@ -23,8 +23,8 @@ COMPACT_TARGET = b"/responses/compact"
 INPUT_TOKENS_TARGET = b"/responses/input_tokens"
 
 MAX_MODEL_NAME = 1024
-# A second pass over the input costs as much as the first: 17 us for 100 KB. Beyond this size only its outline is checked
-# here, and a wrong item is left for whoever reads it next to refuse.
+# A second pass over the input costs as much as the first: 17 us for 100 KB. Beyond this size only its outline is
+# checked here, and a wrong item is left for whoever reads it next to refuse.
 CHECKED_WHOLE_BYTES = 16 * 1024
 MOST_METADATA = 16
 MISSING = "missing_required_parameter"
@@ -109,7 +109,7 @@ class ResponsesRequest(Inbound, kw_only=True):
     background: bool = False
     previous_response_id: str | None = None
     conversation_id: str | None = None
-    include: list[str] = []
+    include: tuple[str, ...] = ()
 
     @property
     def is_stateless(self) -> bool:
@@ -158,7 +158,7 @@ def read_request(body: bytes) -> ResponsesRequest:
         background=given.get("background") or False,
         previous_response_id=given.get("previous_response_id"),
         conversation_id=given.get("conversation"),
-        include=given.get("include") or [],
+        include=tuple(given.get("include") or ()),
     )
     _check_input(fields, request)
     if request.previous_response_id is not None and request.conversation_id is not None:

@@ -164,7 +164,7 @@ class ResponsesStream:
         self._names[name] = b"event: " + name.encode() + b"\ndata: "
 
     def _odd_event(self, payload: bytes) -> None:
-        """No event of this protocol: an empty one, `[DONE]` as engines add it, an error in another form, or nonsense."""
+        """None of this protocol's: nothing, `[DONE]` as engines add it, an error in another form, or nonsense."""
         payload = payload.strip()
         if not payload or payload == _DONE:
             return

@@ -25,7 +25,7 @@ from trunkline.translation.openai_responses.answered import Said, parts_of, read
 from trunkline.translation.openai_responses.asked import PROTOCOL
 from trunkline.translation.openai_responses.items import PHASE, call_prefix
 from trunkline.translation.openai_responses.output import (
-    CustomCallItem,
+    CARRIER,
     FunctionCallItem,
     ImageItem,
     MessageItem,
@@ -86,10 +86,20 @@ def read_answer(body: bytes, target: Target) -> Answer:
 
 def write_answer(answer: Answer, request: Request, identity: Identity | None = None) -> bytes:
     """The Response object. Without an Identity its ids are made from the provider's."""
+    return _written(answer, request, identity, kept=False)
+
+
+def write_kept(answer: Answer, request: Request, identity: Identity) -> bytes:
+    """The Response object as it is to be kept: the state of all reasoning is in it, whatever the caller asked to see,
+    in items with the ids that he saw. `state.visible` makes the caller's of it."""
+    return _written(answer, request, identity, kept=True)
+
+
+def _written(answer: Answer, request: Request, identity: Identity | None, *, kept: bool) -> bytes:
     origin = Origin(id=answer.id, model=answer.model, created=answer.created, service_tier=answer.service_tier)
     response = ResponseObject(request, origin, identity)
     choice = answer.choices[0] if answer.choices else Choice(parts=[], stop="end")
-    items = _Items(request, response, choice.logprobs)
+    items = _Items(request, response, choice.logprobs, kept=kept)
     for part in choice.parts:
         items.add(part)
     how = outcome(choice.stop, refused=any(isinstance(part, Refusal) for part in choice.parts))
@@ -101,10 +111,12 @@ def write_answer(answer: Answer, request: Request, identity: Identity | None = N
 class _Items:
     """The items that parts make, as a stream of the same parts would."""
 
-    def __init__(self, request: Request, response: ResponseObject, logprobs: Raw | None) -> None:
+    def __init__(self, request: Request, response: ResponseObject, logprobs: Raw | None, *, kept: bool) -> None:
         self._request = request
         self._response = response
         self._logprobs = logprobs
+        self._kept = kept
+        self._state_shown = request.reasoning.shown and request.reasoning.state_wanted
         self._phase: Raw | None = None
         self._last: Any = None
         self.items: list[Any] = []
@@ -131,7 +143,7 @@ class _Items:
             self._last.status = "incomplete"
 
     def _id(self, prefix: str) -> str:
-        return self._response.item_id(prefix, len(self.items))
+        return self._response.item_id(prefix)
 
     def _put(self, item: Any) -> None:
         self.items.append(item)
@@ -154,7 +166,11 @@ class _Items:
         )
 
     def _reasoning(self, part: Reasoning) -> None:
-        if not self._request.reasoning.shown or not (part.text or part.summaries or part.state):
+        if not (part.text or part.summaries or part.state):
+            return
+        shown = self._request.reasoning.shown
+        if not shown and not (self._kept and part.state is not None):
+            self._last = None
             return
         summaries, text = part.summaries, part.text
         if not summaries and self._request.reasoning.summary is not None and text:
@@ -164,16 +180,15 @@ class _Items:
                 id=self._id("rs"),
                 summary=[SummaryText(summary) for summary in summaries],
                 content=[ReasoningText(text)] if text else UNSET,
-                encrypted_content=encrypted(part.state, self._request),
+                encrypted_content=encrypted(part.state) if self._kept or self._state_shown else UNSET,
+                hidden=UNSET if shown else True,
             )
         )
 
     def _call(self, part: ToolCall) -> None:
-        item: FunctionCallItem | CustomCallItem = call_item(
-            self._request, self._id("ctc" if part.custom else "fc"), part, "completed"
-        )
-        self._put(item)
-        if part.state is not None and self._request.reasoning.state_wanted:
+        self._put(call_item(self._request, self._id("ctc" if part.custom else "fc"), part, "completed"))
+        if part.state is not None and (self._kept or self._state_shown):
             state = State(part.state.origin, call_prefix(part) + part.state.data)
-            carrier = ReasoningItem(id=self._id("rs"), summary=[], encrypted_content=encrypted(state, self._request))
+            hidden = UNSET if self._state_shown else True
+            carrier = ReasoningItem(id=self._id(CARRIER), summary=[], encrypted_content=encrypted(state), hidden=hidden)
             self.items.append(carrier)

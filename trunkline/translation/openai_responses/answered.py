@@ -9,11 +9,10 @@ from trunkline.errors import UpstreamFailed
 from trunkline.translation.exchange import Opaque, Part, Reasoning, Refusal, State, Stop, Text, ToolCall
 from trunkline.translation.openai_responses.asked import PROTOCOL, flat
 from trunkline.translation.openai_responses.items import PHASE
-from trunkline.translation.openai_responses.parts import ContentPart
+from trunkline.translation.openai_responses.parts import ContentPart, citations
+from trunkline.translation.openai_responses.sealed import seal
 from trunkline.wire import codec
 from trunkline.wire.codec import encode
-
-_EMPTY = frozenset((b"[]", b"null"))
 
 
 class Incomplete(msgspec.Struct, gc=False):
@@ -38,13 +37,14 @@ class MessageSaid(msgspec.Struct, tag_field="type", tag="message", gc=False):
     phase: str | None = None
 
     def logprobs(self) -> list[Raw]:
-        return [part.logprobs for part in self.content if part.logprobs is not None]
+        return [part.logprobs for part in self.content if part.logprobs]
 
 
 class ReasoningSaid(msgspec.Struct, tag_field="type", tag="reasoning", gc=False):
     summary: list[ContentPart] | None = None
     content: list[ContentPart] | None = None
     encrypted_content: str | None = None
+    id: str | None = None
 
     def logprobs(self) -> list[Raw]:
         return []
@@ -121,7 +121,7 @@ def parts_of(item: ItemSaid, provider_id: str) -> list[Part]:
         part = Reasoning(
             text=reasoning_text(item),
             summaries=[said.text or "" for said in item.summary or ()],
-            state=None if item.encrypted_content is None else State(provider_id, item.encrypted_content),
+            state=state_of(item, provider_id),
         )
         return [part] if part.text or any(part.summaries) or part.state is not None else []
     if isinstance(item, OtherSaid):
@@ -130,6 +130,12 @@ def parts_of(item: ItemSaid, provider_id: str) -> list[Part]:
     if isinstance(item, CustomCallSaid):
         return [ToolCall(id=call_id(item), name=name, arguments=item.input, custom=True)]
     return [ToolCall(id=call_id(item), name=name, arguments=item.arguments)]
+
+
+def state_of(item: ReasoningSaid, provider_id: str) -> State | None:
+    if item.encrypted_content is None:
+        return None
+    return State(provider_id, seal(item.id, item.encrypted_content))
 
 
 def _message(item: MessageSaid) -> list[Part]:
@@ -151,11 +157,6 @@ def phase_part(phase: str) -> Opaque:
 
 def reasoning_text(item: ReasoningSaid) -> str:
     return "\n\n".join(said.text for said in item.content or () if said.text)
-
-
-def citations(said: ContentPart) -> Raw | None:
-    told = said.annotations
-    return None if told is None or bytes(told) in _EMPTY else told
 
 
 def call_id(item: CallSaid | CustomCallSaid) -> str:

@@ -30,6 +30,7 @@ from trunkline.translation.exchange import (
 from trunkline.translation.losses import Losses
 from trunkline.translation.openai_responses.asked import PROTOCOL, flat, refusal, split
 from trunkline.translation.openai_responses.parts import Content, ContentPart, ContentWriter, read_content, read_part
+from trunkline.translation.openai_responses.sealed import unseal
 from trunkline.translation.target import Target
 from trunkline.wire import codec
 from trunkline.wire.codec import encode
@@ -302,7 +303,11 @@ class InputWriter:
         """Returns the phase that is still to be told."""
         if not said:
             return phase
-        item: dict[str, Any] = {"type": "message", "role": "assistant", "content": self._content.said(list(said))}
+        content = self._content.said(list(said))
+        item: dict[str, Any] = {"type": "message", "role": "assistant", "content": content}
+        if not isinstance(content, str):
+            # Parts of an answer stand in items with an id; nobody looks for one where nothing is stored.
+            item.update(id=f"msg_{len(self.items)}", status="completed")
         if phase is not None:
             item["phase"] = phase
         self.items.append(item)
@@ -317,15 +322,14 @@ class InputWriter:
                 self._losses.dropped("reasoning")
             return
         item: dict[str, Any] = {"type": "reasoning"}
-        if not usable:
-            item["id"] = f"rs_{len(self.items)}"
+        item_id, encrypted = unseal(state.data) if usable and state is not None else (f"rs_{len(self.items)}", None)
+        if item_id is not None:
+            item["id"] = item_id
         item["summary"] = [{"type": "summary_text", "text": text} for text in part.summaries]
         if part.text:
             item["content"] = [{"type": "reasoning_text", "text": part.text}]
-        if usable and state is not None:
-            # Without an id: a provider refuses state under another id than its own, and ours is not its own
-            # (https://github.com/BerriAI/litellm/pull/15782).
-            item["encrypted_content"] = state.data
+        if encrypted is not None:
+            item["encrypted_content"] = encrypted
         self.items.append(item)
 
     def _call(self, part: ToolCall) -> None:

@@ -1,4 +1,4 @@
-"""What a crossing into this protocol loses. A `*` in a name stands for the kind of the part or the name of the field."""
+"""What a crossing into this protocol loses. A `*` stands for the kind of a part or the name of a field."""
 
 from __future__ import annotations
 

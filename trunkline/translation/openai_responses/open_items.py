@@ -200,9 +200,12 @@ class OpenReasoning:
 
     def close(self, status: ItemStatus) -> bytes:
         self._close_part()
-        state = encrypted(self.state, self._place.request)
+        state = self.state if self._place.request.reasoning.state_wanted else None
         item = ReasoningItem(
-            id=self._place.id, summary=self._summary, content=self._content or UNSET, encrypted_content=state
+            id=self._place.id,
+            summary=self._summary,
+            content=self._content or UNSET,
+            encrypted_content=encrypted(state),
         )
         return self._place.done(item)
 

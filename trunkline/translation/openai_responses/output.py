@@ -17,6 +17,8 @@ from trunkline.wire import codec
 from trunkline.wire.codec import encode
 
 NOTHING = Raw(b"[]")
+CARRIER = "rs.c"
+"""The prefix of reasoning items that only carry the state of a call."""
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
 
@@ -47,12 +49,14 @@ class MessageItem(msgspec.Struct, tag_field="type", tag="message"):
 
 
 class ReasoningItem(msgspec.Struct, tag_field="type", tag="reasoning"):
-    """Without a status: OpenAI refuses one in what is sent back to it."""
+    """Without a status: OpenAI refuses one in what is sent back to it. `hidden`: it is kept for the next call, and the
+    caller never sees it."""
 
     id: str
     summary: list[SummaryText]
     content: list[ReasoningText] | UnsetType = UNSET
     encrypted_content: str | UnsetType = UNSET
+    hidden: bool | UnsetType = UNSET
 
 
 class FunctionCallItem(msgspec.Struct, tag_field="type", tag="function_call"):
@@ -93,11 +97,8 @@ def call_item(request: Request, item_id: str, call: ToolCall, status: ItemStatus
     )
 
 
-def encrypted(state: State | None, request: Request) -> str | UnsetType:
-    """State in the caller's hands: only when he asked for it."""
-    if state is None or not request.reasoning.state_wanted:
-        return UNSET
-    return envelope.wrap(state)
+def encrypted(state: State | None) -> str | UnsetType:
+    return UNSET if state is None else envelope.wrap(state)
 
 
 class _FileCitation(msgspec.Struct, tag_field="type", tag="file_citation"):

@@ -21,7 +21,7 @@ _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[^,;]*)*?;base64,", re.ASC
 _AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 _AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/mp3": "mp3"}
 _EXTENSIONS = {"application/pdf": "pdf", "text/plain": "txt", "text/markdown": "md", "text/csv": "csv"}
-_EMPTY = frozenset((b"[]", b"null"))
+_EMPTY = frozenset((b"", b"[]", b"null"))
 TEXTS = frozenset(("input_text", "output_text", "text", "summary_text", "reasoning_text"))
 
 
@@ -40,8 +40,8 @@ class ContentPart(msgspec.Struct, gc=False):
     type: str
     text: str | None = None
     refusal: str | None = None
-    annotations: Raw | None = None
-    logprobs: Raw | None = None
+    annotations: Raw = Raw()
+    logprobs: Raw = Raw()
     image_url: str | None = None
     file_url: str | None = None
     file_id: str | None = None
@@ -67,10 +67,7 @@ def read_part(part: ContentPart, where: str) -> Text | Refusal | Media:
     if part.type in TEXTS:
         if part.text is None:
             raise _missing(where, "text")
-        annotations = part.annotations
-        if annotations is not None and bytes(annotations) in _EMPTY:
-            annotations = None
-        return Text(text=part.text, citations=annotations, cache=_lifetime(part))
+        return Text(text=part.text, citations=citations(part), cache=_lifetime(part))
     if part.type == "refusal":
         if part.refusal is None:
             raise _missing(where, "refusal")
@@ -90,6 +87,10 @@ def read_part(part: ContentPart, where: str) -> Text | Refusal | Media:
         code="invalid_value",
         param=f"{where}.type",
     )
+
+
+def citations(part: ContentPart) -> Raw | None:
+    return None if bytes(part.annotations) in _EMPTY else part.annotations
 
 
 def _missing(where: str, name: str) -> InvalidRequest:

@@ -24,7 +24,6 @@ from trunkline.translation.exchange import (
     PartEnded,
     ReasoningDelta,
     RefusalDelta,
-    State,
     StateCame,
     Text,
     TextDelta,
@@ -39,14 +38,14 @@ from trunkline.translation.openai_responses.answered import (
     ReasoningSaid,
     Said,
     call_id,
-    citations,
     parts_of,
     phase_part,
     read_item,
+    state_of,
     stop_of,
 )
 from trunkline.translation.openai_responses.asked import flat
-from trunkline.translation.openai_responses.parts import ContentPart
+from trunkline.translation.openai_responses.parts import ContentPart, citations
 from trunkline.translation.streams import MakeError
 from trunkline.translation.target import Target
 from trunkline.wire import codec, sse
@@ -233,8 +232,8 @@ class Reader:
     def _text(self, delta: _TextDelta) -> None:
         self._tell_text(self._item(delta.output_index), delta.content_index, delta.delta, delta.logprobs)
 
-    def _tell_text(self, item: _Item, index: int, text: str, logprobs: Raw | None) -> None:
-        told = None if logprobs is None or bytes(logprobs) in _NO_LOGPROBS else logprobs
+    def _tell_text(self, item: _Item, index: int, text: str, logprobs: Raw) -> None:
+        told = None if bytes(logprobs) in _NO_LOGPROBS else logprobs
         if not text:
             return
         self._count(item, "content", index, text)
@@ -320,7 +319,9 @@ class Reader:
     def _begin(self, said: Said) -> None:
         if not self._began:
             self._began = True
-            self._events.append(Began(said.id, said.model, int(said.created_at)))
+            # At the beginning it says what was asked for, which `auto` leaves open.
+            tier = said.service_tier if said.service_tier != "auto" else None
+            self._events.append(Began(said.id, said.model, int(said.created_at), None, tier))
 
     def _item_added(self, event: _Event) -> None:
         if not event.item:
@@ -365,8 +366,8 @@ class Reader:
                 self._tell_summary(item, index, self._rest(item, "summary", index, content.text))
             for index, content in enumerate(said.content or ()):
                 self._tell_reasoning(item, index, self._rest(item, "thought", index, content.text))
-            if said.encrypted_content is not None:
-                state = State(self._provider_id, said.encrypted_content)
+            state = state_of(said, self._provider_id)
+            if state is not None:
                 self._events.append(StateCame(0, self._part(item, "reasoning", 0), state))
         elif isinstance(said, OtherSaid):
             for whole in parts_of(said, self._provider_id):
@@ -382,7 +383,7 @@ class Reader:
             return
         untold = ("content", index) not in item.said
         rest = self._rest(item, "content", index, content.text)
-        self._tell_text(item, index, rest, content.logprobs if untold else None)
+        self._tell_text(item, index, rest, content.logprobs if untold else Raw())
         told = citations(content)
         if told is not None and content.text:
             part = self._part(item, "content", index)

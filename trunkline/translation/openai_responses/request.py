@@ -95,7 +95,7 @@ class _Format(msgspec.Struct, gc=False):
     type: str
     name: str | None = None
     description: str | None = None
-    schema: Raw | None = None
+    schema: Raw = Raw()
     strict: bool | None = None
 
 
@@ -205,7 +205,7 @@ def _read_output(request: Asked, raw: Raw) -> None:
     if form is None:
         return
     if form.type == "json_schema":
-        if form.schema is None:
+        if not form.schema:
             raise InvalidRequest(
                 "'text.format.schema' is required.", code="missing_required_parameter", param="text.format.schema"
             )

@@ -99,12 +99,13 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResponseObject:
-    """Writes one response as often as it is told of. `item_id` gives its items theirs."""
+    """Writes one response as often as it is told of, and gives its items their ids."""
 
-    __slots__ = ("_after", "_before", "_now", "_stem", "id")
+    __slots__ = ("_after", "_before", "_made", "_now", "_stem", "id")
 
     def __init__(self, request: Request, origin: Origin, identity: Identity | None) -> None:
         self.id = identity.response_id if identity is not None else response_id(origin.id)
+        self._made: dict[str, int] = {}
         self._stem = self.id.removeprefix("resp_")
         self._now = identity.now if identity is not None else None
         created = identity.created_at if identity is not None else origin.created
@@ -112,8 +113,12 @@ class ResponseObject:
         self._before = encode(head)[:-1]
         self._after = b"," + encode(_echo(request, origin, identity))[1:]
 
-    def item_id(self, prefix: str, index: int) -> str:
-        return f"{prefix}_{self._stem}{index:03d}"
+    def item_id(self, prefix: str) -> str:
+        """For the next item of this kind. Kinds are counted apart, so that an item has the same id whether or not
+        those of another kind are shown. A prefix may say after a dot what else sets its items apart."""
+        number = self._made[prefix] = self._made.get(prefix, -1) + 1
+        kind, _, further = prefix.partition(".")
+        return f"{kind}_{self._stem}{further}{number:03d}"
 
     def write(self, how: Outcome, items: list[bytes], usage: Usage | None) -> bytes:
         """`usage` None: what is not known counts nothing where the response has ended."""
@@ -178,14 +183,18 @@ def _object(value: Any) -> Fields:
     """The fields that say something."""
     if isinstance(value, Raw):
         value = codec.answer_fields(bytes(value))
-    return {name: field for name, field in (value or {}).items() if field is not None and field != Raw(_NULL)}
+    return {name: field for name, field in (value or {}).items() if not _is_null(field)}
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or (isinstance(value, Raw) and bytes(memoryview(value)[:5]) == _NULL)
 
 
 def _told(request: Request) -> dict[str, Any]:
     """What the caller said, by field: as he wrote it, or as it would be written here where he spoke another
     protocol."""
     if isinstance(request, Asked) and request.echo:
-        told: dict[str, Any] = {name: raw for name, raw in request.echo.items() if bytes(memoryview(raw)[:5]) != _NULL}
+        told: dict[str, Any] = {name: raw for name, raw in request.echo.items() if not _is_null(raw)}
         if "tools" in told:
             told["tools"] = echo_tools(told["tools"])
         return told

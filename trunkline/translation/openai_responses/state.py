@@ -10,6 +10,7 @@ from msgspec import Raw
 from trunkline.errors import InvalidRequest
 from trunkline.translation import envelope
 from trunkline.translation.openai_responses.asked import refusal
+from trunkline.translation.openai_responses.sealed import unseal
 from trunkline.wire import codec
 from trunkline.wire.codec import Fields, encode
 from trunkline.wire.openai_responses import is_reference
@@ -53,7 +54,7 @@ def strip_foreign_state(fields: Fields, provider_id: str) -> Fields:
     """The body for a provider that gets it raw: state of ours that it made is unwrapped, items with another's are
     taken out. The same object when there is none. Raises InvalidRequest for items that cannot be read."""
     raw = fields.get("input")
-    if raw is None or _MARK not in bytes(raw):
+    if raw is None or bytes(memoryview(raw)[:1]) == b'"' or _MARK not in bytes(raw):
         return fields
     kept: list[Raw] = []
     for index, item in enumerate(_items(raw)):
@@ -64,9 +65,36 @@ def strip_foreign_state(fields: Fields, provider_id: str) -> Fields:
         state = envelope.unwrap(head.encrypted_content)
         if state.origin == provider_id:
             changed = _decode_fields(item)
-            changed["encrypted_content"] = Raw(encode(state.data))
+            changed.pop("hidden", None)
+            item_id, encrypted = unseal(state.data)
+            changed["encrypted_content"] = Raw(encode(encrypted))
+            if item_id is not None:
+                changed["id"] = Raw(encode(item_id))
             kept.append(Raw(encode(changed)))
     return {**fields, "input": Raw(encode(kept))}
+
+
+def visible(response: bytes, *, state: bool) -> bytes:
+    """A kept response as its caller sees it; `state`: he asked for encrypted reasoning."""
+    fields = _decode_fields(response)
+    output = [shown for item in _decode_items(fields["output"]) if (shown := visible_item(item, state=state))]
+    fields["output"] = Raw(encode(output))
+    return encode(fields)
+
+
+def visible_item(item: Raw, *, state: bool) -> Raw | None:
+    """A kept item as its caller sees it, None when he does not."""
+    if _MARK not in bytes(item):
+        return item
+    fields = _decode_fields(item)
+    if bytes(fields.get("type", b"")) != b'"reasoning"':
+        return item
+    if "hidden" in fields:
+        return None
+    if state:
+        return item
+    fields.pop("encrypted_content", None)
+    return Raw(encode(fields))
 
 
 def input_items(fields: Fields, make_id: MakeId) -> list[bytes]:
@@ -139,9 +167,10 @@ def expand(previous: Iterable[Raw], fields: Fields, known: Mapping[str, Raw] | N
         head = _head(item, index)
         if not is_reference(head.type, head.role, head.id):
             continue
-        if known is None and not found:
-            found = {one.id: stored for stored in earlier if (one := _decode_item(stored)).id}
-        stored = (known or {}).get(head.id or "") or found.get(head.id or "")
+        stored = (known or {}).get(head.id or "")
+        if stored is None:
+            found = found or {one.id: other for other in earlier if (one := _decode_item(other)).id}
+            stored = found.get(head.id or "")
         if stored is None:
             raise InvalidRequest(
                 f"'input[{index}]' refers to the item '{head.id}', which is not known.",

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from trunkline.translation.collect import Collector
 from trunkline.translation.exchange import (
     ArgumentsDelta,
     Began,
@@ -35,10 +36,12 @@ from trunkline.translation.exchange import (
     Usage,
     Used,
 )
+from trunkline.translation.openai_responses.answer import write_kept
 from trunkline.translation.openai_responses.asked import PROTOCOL
 from trunkline.translation.openai_responses.items import PHASE, call_prefix
 from trunkline.translation.openai_responses.open_items import OpenCall, OpenItem, OpenMessage, OpenReasoning, Place
 from trunkline.translation.openai_responses.output import (
+    CARRIER,
     ImageItem,
     ItemStatus,
     fitting_annotations,
@@ -61,12 +64,13 @@ _decode_any = msgspec.json.Decoder().decode
 class Writer:
     """Takes events, returns whole server-sent events, numbered from 0.
 
-    `final` is the whole Response object once the terminal event is written, `response_id` its id from the first event
-    on.
+    `final` is the whole Response object once the terminal event is written; `kept`, for an Identity, is what is to be
+    kept of it. `response_id` is known from the first event on.
     """
 
     __slots__ = (
         "_calls",
+        "_collector",
         "_identity",
         "_item",
         "_items",
@@ -83,6 +87,7 @@ class Writer:
         "_waiting",
         "final",
         "holding",
+        "kept",
     )
 
     def __init__(self, request: Request, identity: Identity | None = None) -> None:
@@ -100,7 +105,9 @@ class Writer:
         self._stop: Stop | None = None
         self._refused = False
         self._usage: Usage | None = None
+        self._collector = Collector() if identity is not None else None
         self.final: bytes | None = None
+        self.kept: bytes | None = None
         self.holding = False
         self._take: dict[type[Any], Callable[[Any], None]] = {
             TextDelta: self._text,
@@ -121,6 +128,9 @@ class Writer:
         return self._identity.response_id if self._identity is not None else ""
 
     def write(self, events: Iterable[Event]) -> bytes:
+        if self._collector is not None:
+            events = list(events)
+            self._collector.take(events)
         for event in events:
             kind = type(event)
             if kind in self._take:
@@ -146,6 +156,7 @@ class Writer:
         if self.final is None:
             self._begin(Origin(id="", model="", created=0))
             self._terminate(failure(code, message))
+            self.kept = self.final
         return self._take_out()
 
     def _take_out(self) -> bytes:
@@ -161,7 +172,8 @@ class Writer:
 
     def _began(self, event: Began) -> None:
         self._usage = event.usage or self._usage
-        self._begin(Origin(id=event.id, model=event.model, created=event.created))
+        origin = Origin(id=event.id, model=event.model, created=event.created, service_tier=event.service_tier)
+        self._begin(origin)
 
     def _begin(self, origin: Origin) -> None:
         if self._response is not None:
@@ -239,8 +251,7 @@ class Writer:
         if self._response is None:
             self._begin(Origin(id="", model="", created=0))
         assert self._response is not None
-        index = len(self._items)
-        return Place(self._emit, self._request, self._response.item_id(prefix, index), index)
+        return Place(self._emit, self._request, self._response.item_id(prefix), len(self._items))
 
     def _message(self) -> OpenMessage:
         if not isinstance(self._item, OpenMessage) or self._phase is not None:
@@ -262,8 +273,12 @@ class Writer:
 
     def _reasoning(self, event: ReasoningDelta) -> None:
         self._kinds[event.part] = "reasoning"
-        if self._request.reasoning.shown and event.text:
+        if not event.text:
+            return
+        if self._request.reasoning.shown:
             self._reasoning_item(event.part).delta(event.text, event.summary)
+        else:
+            self._close()
 
     def _reasoning_item(self, part: int) -> OpenReasoning:
         if not isinstance(self._item, OpenReasoning) or self._item.part != part:
@@ -286,9 +301,12 @@ class Writer:
         kind = self._kinds.get(event.part, "reasoning")
         if kind == "call":
             self._call_state(event)
-        elif kind == "reasoning" and self._request.reasoning.shown:
+        elif kind == "reasoning":
             self._kinds[event.part] = kind
-            self._reasoning_item(event.part).state = event.state
+            if self._request.reasoning.shown:
+                self._reasoning_item(event.part).state = event.state
+            else:
+                self._close()
 
     def _call_state(self, event: StateCame) -> None:
         """It goes out behind its call, as hidden reasoning."""
@@ -299,9 +317,10 @@ class Writer:
             self._write_call_state(call)
 
     def _write_call_state(self, call: ToolCall) -> None:
-        if call.state is None or not self._request.reasoning.state_wanted:
+        asked = self._request.reasoning
+        if call.state is None or not (asked.shown and asked.state_wanted):
             return
-        item = OpenReasoning(self._place("rs"), -1, as_summary=False)
+        item = OpenReasoning(self._place(CARRIER), -1, as_summary=False)
         item.state, call.state = call.state, None
         self._items.append(item.close("completed"))
 
@@ -355,6 +374,10 @@ class Writer:
         if self._stop is None:
             self._finished(Finished(0, "end"))
         self._terminate(outcome(self._stop or "end", refused=self._refused))
+        if self._collector is not None and self._identity is not None:
+            answer = self._collector.answer()
+            answer.usage = self._usage
+            self.kept = write_kept(answer, self._request, self._identity)
 
     def _terminate(self, how: Outcome) -> None:
         self.holding = False

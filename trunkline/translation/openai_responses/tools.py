@@ -32,9 +32,9 @@ class _Tool(msgspec.Struct, gc=False):
     type: str
     name: str | None = None
     description: str | None = None
-    parameters: Raw | None = None
+    parameters: Raw = Raw()
     strict: bool | None = None
-    format: Raw | None = None
+    format: Raw = Raw()
     tools: list[Raw] | None = None
 
 
@@ -105,12 +105,13 @@ def _read_member(request: Asked, space: _Tool, entry: Raw, at: tuple[Raw, str]) 
 def _read_tool(tool: _Tool, where: str) -> Tool:
     if not tool.name:
         raise _nameless(where)
-    parameters = tool.parameters
-    if parameters is not None and bytes(parameters) == _NULL:
-        parameters = None
     if tool.type == "custom":
-        return Tool(name=tool.name, description=tool.description, custom=True, format=tool.format)
-    return Tool(name=tool.name, description=tool.description, parameters=parameters, strict=tool.strict)
+        return Tool(name=tool.name, description=tool.description, custom=True, format=_given(tool.format))
+    return Tool(name=tool.name, description=tool.description, parameters=_given(tool.parameters), strict=tool.strict)
+
+
+def _given(raw: Raw) -> Raw | None:
+    return raw if raw and bytes(raw) != _NULL else None
 
 
 def _nameless(where: str) -> InvalidRequest:
