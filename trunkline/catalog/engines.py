@@ -5,7 +5,7 @@ An engine wants no key unless it was started with one; a key in the settings is 
 
 from __future__ import annotations
 
-from trunkline.catalog.provider_row import Dialect, Face, Protocol, Provider
+from trunkline.catalog.provider_row import ENDPOINTS, Dialect, Face, Protocol, Provider
 
 ENGINES: tuple[Provider, ...] = (
     Provider(
@@ -14,6 +14,7 @@ ENGINES: tuple[Provider, ...] = (
         base_url="http://127.0.0.1:8000/v1",
         credential="none",
         local_port=8000,
+        offers=("embeddings", "transcriptions", "translations", "rerank"),
         source="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
     ),
     Provider(
@@ -22,6 +23,7 @@ ENGINES: tuple[Provider, ...] = (
         base_url="http://127.0.0.1:11434/v1",
         credential="none",
         local_port=11434,
+        offers=("embeddings",),
         source="https://docs.ollama.com/api/openai-compatibility",
     ),
     Provider(
@@ -31,6 +33,7 @@ ENGINES: tuple[Provider, ...] = (
         credential="none",
         other_names=("llama.cpp", "llama-cpp"),
         local_port=8080,
+        offers=("embeddings", "rerank"),
         source="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
     ),
     Provider(
@@ -40,6 +43,7 @@ ENGINES: tuple[Provider, ...] = (
         credential="none",
         other_names=("lm-studio", "lm_studio"),
         local_port=1234,
+        offers=("embeddings",),
         source="https://lmstudio.ai/docs/developer/openai-compat",
     ),
     Provider(
@@ -48,6 +52,7 @@ ENGINES: tuple[Provider, ...] = (
         base_url="http://127.0.0.1:30000/v1",
         credential="none",
         local_port=30000,
+        offers=("embeddings", "rerank"),
         source="https://docs.sglang.ai/basic_usage/openai_api_completions.html",
     ),
     Provider(
@@ -83,6 +88,8 @@ ENGINES: tuple[Provider, ...] = (
         name="OpenAI-compatible server",
         base_url=None,
         other_names=("openai_compatible", "generic"),
+        # What such a server has is known to whoever runs it; it says so itself when it lacks one.
+        offers=ENDPOINTS,
         source="https://platform.openai.com/docs/api-reference/chat",
         base_url_looks_like="https://llm.example.com/v1",
     ),
@@ -93,16 +100,7 @@ SANDBOX = Provider(
     name="Sandbox",
     base_url=None,
     credential="none",
-    offers=(
-        "embeddings",
-        "images",
-        "image_edits",
-        "speech",
-        "transcriptions",
-        "translations",
-        "moderations",
-        "rerank",
-    ),
+    offers=ENDPOINTS,
     closed=True,
     source="trunkline/providers/sandbox",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trunkline.catalog.provider_row import Dialect, PriceList, Provider
+from trunkline.catalog.provider_row import Dialect, Face, PriceList, Provider
 
 HUGGINGFACE_PARTNERS = (
     "cerebras",
@@ -27,6 +27,11 @@ HOSTS: tuple[Provider, ...] = (
         key_names=("OPENROUTER_API_KEY",),
         # https://openrouter.ai/docs/features/prompt-caching
         dialect=Dialect(role_in_every_chunk=True, takes_cache_control=True),
+        # https://openrouter.ai/docs/api/reference/responses/overview
+        # https://openrouter.ai/docs/guides/coding-agents/claude-code-integration
+        speaks=(Face("openai_chat"), Face("openai_responses"), Face("anthropic_messages", version="2023-06-01")),
+        # https://openrouter.ai/docs/api/reference/embeddings
+        offers=("embeddings",),
         source="https://openrouter.ai/docs/quickstart",
         prices=(PriceList("openrouter"),),
     ),
@@ -37,6 +42,7 @@ HOSTS: tuple[Provider, ...] = (
         base_url="https://api.groq.com/openai/v1",
         key_names=("GROQ_API_KEY",),
         dialect=Dialect(drops=("logprobs", "logit_bias", "top_logprobs")),
+        offers=("speech", "transcriptions", "translations"),
         source="https://console.groq.com/docs/openai",
         prices=(PriceList("groq"),),
     ),
@@ -46,6 +52,8 @@ HOSTS: tuple[Provider, ...] = (
         base_url="https://api.together.xyz/v1",
         key_names=("TOGETHER_API_KEY",),
         other_names=("togetherai", "together-ai", "together_ai"),
+        # https://docs.together.ai/docs/openai-api-compatibility and https://docs.together.ai/reference/rerank
+        offers=("embeddings", "images", "speech", "transcriptions", "translations", "rerank"),
         source="https://docs.together.ai/docs/openai-api-compatibility",
         prices=(PriceList("together"),),
     ),
@@ -55,6 +63,8 @@ HOSTS: tuple[Provider, ...] = (
         base_url="https://api.fireworks.ai/inference/v1",
         key_names=("FIREWORKS_API_KEY",),
         other_names=("fireworks-ai", "fireworks_ai"),
+        # https://docs.fireworks.ai/guides/querying-embeddings-models
+        offers=("embeddings", "rerank"),
         source="https://docs.fireworks.ai/tools-sdks/openai-compatibility",
         prices=(PriceList("fireworks"),),
     ),
@@ -152,6 +162,8 @@ HOSTS: tuple[Provider, ...] = (
         name="DeepInfra",
         base_url="https://api.deepinfra.com/v1/openai",
         key_names=("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
+        # https://deepinfra.com/docs/openai_api
+        offers=("embeddings", "images"),
         source="https://docs.deepinfra.com/api-reference/chat-completions/openai-chat-completions",
     ),
     Provider(
@@ -201,6 +213,8 @@ HOSTS: tuple[Provider, ...] = (
         name="SiliconFlow",
         base_url="https://api.siliconflow.com/v1",
         key_names=("SILICONFLOW_API_KEY",),
+        # https://docs.siliconflow.com/en/api-reference/embeddings/create-embeddings and the pages beside it
+        offers=("embeddings", "images", "rerank"),
         source="https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions",
     ),
 )
@@ -211,6 +225,7 @@ CUSTOMER_HOSTS: tuple[Provider, ...] = (
         name="Cloudflare Workers AI",
         base_url=None,
         key_names=("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"),
+        offers=("embeddings",),
         source="https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/",
         prices=(PriceList("cloudflare"),),
         base_url_looks_like="https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1",

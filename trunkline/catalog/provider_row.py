@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -39,6 +39,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     drops: tuple[str, ...] = ()
     returns_reasoning: bool = False
     takes_cache_control: bool = False
+
+
+ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
 
 
 class Face(msgspec.Struct, frozen=True):

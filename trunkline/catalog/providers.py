@@ -12,19 +12,11 @@ from typing import Final
 from trunkline.catalog.clouds import CLOUDS
 from trunkline.catalog.engines import ENGINES, SANDBOXES
 from trunkline.catalog.hosts import CUSTOMER_HOSTS, HOSTS
+from trunkline.catalog.provider_row import ENDPOINTS, Endpoint, Face, PriceList
 from trunkline.catalog.provider_row import Dialect as Dialect
-from trunkline.catalog.provider_row import Endpoint, Face, PriceList
 from trunkline.catalog.provider_row import Provider as Provider
 
-EVERYTHING: tuple[Endpoint, ...] = (
-    "embeddings",
-    "images",
-    "image_edits",
-    "speech",
-    "transcriptions",
-    "translations",
-    "moderations",
-)
+OPENAI_LACKS: tuple[Endpoint, ...] = ("rerank",)
 
 MAKERS: tuple[Provider, ...] = (
     Provider(
@@ -33,7 +25,7 @@ MAKERS: tuple[Provider, ...] = (
         base_url="https://api.openai.com/v1",
         key_names=("OPENAI_API_KEY",),
         speaks=(Face("openai_chat"), Face("openai_responses")),
-        offers=EVERYTHING,
+        offers=tuple(endpoint for endpoint in ENDPOINTS if endpoint not in OPENAI_LACKS),
         source="https://platform.openai.com/docs/api-reference",
         makes=("gpt-", "chatgpt-", "o1", "o3", "o4", "codex-", "text-embedding-", "whisper-", "tts-", "computer-use"),
         # Open weights are priced there but not served: https://help.openai.com/en/articles/11870455
@@ -74,6 +66,11 @@ MAKERS: tuple[Provider, ...] = (
         key_names=("DEEPSEEK_API_KEY",),
         # In a tool loop its models want their reasoning back: https://api-docs.deepseek.com/guides/thinking_mode
         dialect=Dialect(returns_reasoning=True),
+        # https://api-docs.deepseek.com/guides/anthropic_api
+        speaks=(
+            Face("openai_chat"),
+            Face("anthropic_messages", "/anthropic/v1", credential="x-api-key", version="2023-06-01"),
+        ),
         source="https://api-docs.deepseek.com/",
         makes=("deepseek",),
         prices=(PriceList("deepseek"),),
@@ -91,6 +88,9 @@ MAKERS: tuple[Provider, ...] = (
             max_tokens_only=True,
             drops=("logit_bias", "logprobs", "seed", "service_tier", "store", "top_logprobs", "user"),
         ),
+        # 257 inputs are refused: https://github.com/0xPlaygrounds/rig/tree/main/rig-core/src/providers/mistral
+        offers=("embeddings", "moderations"),
+        embeddings_at_once=256,
         source="https://docs.mistral.ai/api/",
         makes=(
             "mistral",
@@ -111,6 +111,7 @@ MAKERS: tuple[Provider, ...] = (
         base_url="https://api.x.ai/v1",
         key_names=("XAI_API_KEY",),
         other_names=("x-ai",),
+        offers=("images",),
         source="https://docs.x.ai/docs/api-reference",
         makes=("grok",),
         prices=(PriceList("x-ai"),),
@@ -163,6 +164,9 @@ MAKERS: tuple[Provider, ...] = (
         name="Cohere",
         base_url="https://api.cohere.ai/compatibility/v1",
         key_names=("COHERE_API_KEY", "CO_API_KEY"),
+        # https://docs.cohere.com/reference/embed
+        offers=("embeddings",),
+        embeddings_at_once=96,
         source="https://docs.cohere.com/docs/compatibility-api",
         makes=("command", "c4ai-", "embed-v"),
         prices=(PriceList("cohere"),),
@@ -192,6 +196,9 @@ MAKERS: tuple[Provider, ...] = (
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         key_names=("DASHSCOPE_API_KEY",),
         other_names=("dashscope",),
+        # https://www.alibabacloud.com/help/en/model-studio/embedding
+        offers=("embeddings",),
+        embeddings_at_once=10,
         source="https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
         makes=("qwen", "qwq"),
     ),
