@@ -158,12 +158,8 @@ def check_providers(upstreams: dict[str, Upstream]) -> Iterator[Finding]:
     for name, upstream in upstreams.items():
         if upstream.row in SANDBOXES:
             continue
-        key = (
-            f"its key is set (fingerprint {upstream.secret.fingerprint()})"
-            if upstream.secret is not None
-            else "without a key"
-        )
-        yield Finding(check=f"provider {name}", says=f"{upstream.origin.scheme}://{upstream.origin.host}, {key}")
+        says = f"{upstream.origin.scheme}://{upstream.origin.host}, {_credential(upstream)}"
+        yield Finding(check=f"provider {name}", says=says)
     if all(upstream.row in SANDBOXES for upstream in upstreams.values()):
         yield Finding(
             check="providers",
@@ -171,6 +167,12 @@ def check_providers(upstreams: dict[str, Upstream]) -> Iterator[Finding]:
             says="only the sandbox, which is no language model",
             do="set a key such as OPENAI_API_KEY in the environment, or [providers.NAME] in trunkline.toml",
         )
+
+
+def _credential(upstream: Upstream) -> str:
+    if upstream.secret is not None:
+        return f"its key is set (fingerprint {upstream.secret.fingerprint()})"
+    return "requests are signed" if upstream.identity is not None else "without a key"
 
 
 def check_routes(settings: Settings, upstreams: dict[str, Upstream]) -> Iterator[Finding]:
@@ -254,7 +256,8 @@ async def ask(transport: Transport, upstream: Upstream) -> list[Finding]:
         ]
     response.close()
     findings = [Finding(check=check, says=f"it answers ({response.status})")]
-    if response.status in (401, 403):
+    # Who signs his requests is not known by this one, which is not signed.
+    if response.status in (401, 403) and upstream.identity is None:
         findings = [
             Finding(
                 check=check, state="failed", says=f"it refuses the key ({response.status})", do="make another key there"
