@@ -8,7 +8,7 @@ import anthropic
 import httpx2
 import msgspec
 from anthropic.types import Message
-from anthropic.types.beta import BetaRawMessageStreamEvent
+from anthropic.types.beta import BetaMessage, BetaRawMessageStreamEvent
 from anthropic.types.beta.message_create_params import MessageCreateParams
 from pydantic import TypeAdapter
 
@@ -36,9 +36,11 @@ _CLIENT = anthropic.Anthropic(
 
 
 def message(body: bytes) -> JSON:
-    """A whole answer, after the package's types have taken it."""
+    """A whole answer, after the package's types have taken it; the beta's know blocks that the others do not."""
     whole: JSON = msgspec.json.decode(body)
-    Message.model_validate(whole)
+    BetaMessage.model_validate(whole)
+    if all(block["type"] != "compaction" for block in whole["content"]):
+        Message.model_validate(whole)
     return whole
 
 

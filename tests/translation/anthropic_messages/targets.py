@@ -34,4 +34,8 @@ def written(asked: Request, to: Target = TARGET, losses: ToldLosses | None = Non
 def read(body: dict[str, Any]) -> Request:
     """What a caller of this protocol asks; `max_tokens`, `model` and a question are filled in."""
     usual = {"model": "m", "max_tokens": 50_000, "messages": [{"role": "user", "content": "Hi"}]}
-    return read_request(anthropic_messages.read_request(msgspec.json.encode({**usual, **body})))
+    return read_bytes(msgspec.json.encode({**usual, **body}))
+
+
+def read_bytes(body: bytes) -> Request:
+    return read_request(anthropic_messages.read_request(body))
