@@ -1,0 +1,1 @@
+"""Amazon Bedrock's Converse and ConverseStream, to and from the neutral form."""
