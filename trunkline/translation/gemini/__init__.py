@@ -1,0 +1,1 @@
+"""Google's Gemini (generateContent), to and from the neutral form."""
