@@ -113,6 +113,14 @@ def test_every_kind_of_item_is_read_in_its_place() -> None:
     assert talk.results == ["y"]
 
 
+def test_a_picture_that_a_tool_brings_is_seen_and_told_among_its_results() -> None:
+    picture = {"type": "input_image", "image_url": "http://x/y", "detail": "auto"}
+    brought = {**OUTPUT, "output": [{"type": "input_text", "text": "see"}, picture]}
+    talk = read(USER, CALL, brought)
+    assert [(image.url, image.where) for image in talk.images] == [("http://x/y", "input[2].output[1].image_url")]
+    assert talk.results == ["see [an http URL, which the sandbox does not fetch.]"]
+
+
 @pytest.mark.parametrize(
     ("items", "param", "code"),
     [

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from trunkline.errors import InvalidRequest, NotFound
-from trunkline.providers.sandbox import json_body, sealed
+from trunkline.providers.sandbox import images, json_body, sealed
 from trunkline.providers.sandbox.prompt import Image
 
 Status = Literal["in_progress", "completed", "incomplete"]
@@ -315,13 +315,15 @@ def _heard(items: list[Item], model: str) -> Talk:
         where = f"input[{at}]"
         texts: list[str] = []
         if isinstance(item, Message):
-            texts, images = _parts(item.content, f"{where}.content")
+            texts, shown = _parts(item.content, f"{where}.content")
             if item.role == "user":
-                talk.asked, talk.images = at, images
+                talk.asked, talk.images = at, shown
         elif isinstance(item, AssistantMessage):
             texts = [item.content] if isinstance(item.content, str) else [_said(part) for part in item.content]
         elif isinstance(item, FunctionCallOutput | CustomToolCallOutput):
-            texts, _ = _parts(item.output, f"{where}.output")
+            texts, brought = _parts(item.output, f"{where}.output")
+            texts = [*texts, *(f"[{images.describe(each.url, each.where)}]" for each in brought)]
+            talk.images = [*talk.images, *brought]
         elif isinstance(item, Compaction):
             texts = [_compacted(item, where)]
             talk.asked, talk.images = at, []
@@ -340,7 +342,7 @@ def _parts(content: str | list[InputPart], where: str) -> tuple[list[str], list[
     if isinstance(content, str):
         return [content], []
     texts: list[str] = []
-    images: list[Image] = []
+    shown: list[Image] = []
     for at, part in enumerate(content):
         place = f"{where}[{at}]"
         if isinstance(part, InputText):
@@ -350,10 +352,10 @@ def _parts(content: str | list[InputPart], where: str) -> tuple[list[str], list[
         elif isinstance(part, InputImage):
             if part.image_url is None:
                 raise InvalidRequest("an image has an image_url", param=f"{place}.image_url")
-            images.append(Image(part.image_url, f"{place}.image_url"))
+            shown.append(Image(part.image_url, f"{place}.image_url"))
         elif (part.file_data is None) == (part.file_url is None):
             raise InvalidRequest("a file has either file_data or file_url", param=f"{place}.file_data")
-    return texts, images
+    return texts, shown
 
 
 def _said(part: OutputText | OutputRefusal) -> str:
