@@ -32,6 +32,9 @@ GATED = (
     Gate("burst_c16_failed", 0, "failed streams of that burst"),
     Gate("thousand_100ms_failed", 0, "failed of 1,000 concurrent streams, 100 ms between chunks"),
     Gate("thousand_100ms_rss_growth_mb", 40, "MB of memory they add over idle"),
+    Gate("crossing_c16_cpu_us", 120, "CPU µs per call, Chat to Messages, 16 connections", "slower_small"),
+    Gate("crossing_burst_c16_cpu_us_per_chunk", 15, "CPU µs per delta, Messages to Chat", "slower_small"),
+    Gate("crossing_burst_c16_failed", 0, "failed streams of that burst"),
     Gate("idle_rss_mb", 120, "MB of memory when idle"),
 )
 REPORTED = (

@@ -36,6 +36,12 @@ base_url = "http://127.0.0.1:{upstream}/v1"
 api_key = "sk-upstream-bench"
 [models."gpt-4o-mini"]
 deployments = ["mock/gpt-4o-mini"]
+[providers.mock-messages]
+kind = "anthropic"
+base_url = "http://127.0.0.1:{upstream}/v1"
+api_key = "sk-upstream-bench"
+[models."crossing"]
+deployments = ["mock-messages/claude-sonnet-4-5"]
 """
 
 
@@ -201,13 +207,18 @@ def measure(bench: Bench, upstream: int, wanted: Callable[[str], bool]) -> None:
         bench.streams("burst_c16", "stream0", connections=16, most=0)
         bench.streams("thousand_100ms", "stream100", connections=1000, most=1000)
         bench.streams("thousand_10ms", "stream10", connections=1000, most=1000)
+    if wanted("crossing"):
+        # The rooms of both protocols are entered by the first call.
+        bench.whole("warmup_crossing", "crossing_small", 16)
+        bench.whole("crossing_c16", "crossing_small", 16)
+        bench.streams("crossing_burst_c16", "crossing_stream0", connections=16, most=0)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--gate", action="store_true", help="exit 1 when a gated figure is missed")
-    parser.add_argument("--only", default="small,big,streams")
+    parser.add_argument("--only", default="small,big,streams,crossing")
     parser.add_argument("--write", type=Path, help="put the figures between the marks of this Markdown file")
     asked = parser.parse_args()
     load.compile_tools()
@@ -219,6 +230,8 @@ def main() -> int:
         gateway, headers, ready_s = start_gateway(folder, port, upstream, gateway_core)
         try:
             bodies = load.write_bodies(folder / "bodies", "gpt-4o-mini")
+            crossing = load.write_bodies(folder / "crossing", "crossing")
+            bodies |= {f"crossing_{name}": path for name, path in crossing.items()}
             bench = Bench(port, folder, gateway, headers, bodies, asked.seconds, load_core, gateway_core)
             bench.figures["ready_s"] = round(ready_s, 2)
             bench.figures["idle_rss_mb"] = process.rss_mb(bench.pids)
