@@ -30,6 +30,7 @@ from trunkline.http.counting import CountRoutes
 from trunkline.http.door import Door
 from trunkline.http.facts import FactHeaders
 from trunkline.http.forwarding import ROUTES, ForwardingRoutes
+from trunkline.http.gemini import GeminiRoutes
 from trunkline.http.inference import InferenceRoutes
 from trunkline.http.models import ModelRoutes
 from trunkline.http.probes import Probes
@@ -132,6 +133,7 @@ class App:
         door.add("POST", "/v1/messages", inference.messages)
         ForwardingRoutes(inference, self.forwarder).add_to(door)
         CountRoutes(inference, self.counting).add_to(door)
+        GeminiRoutes(door, inference, self.counting).add_to(door)
         door.add("GET", "/v1/models", models.list)
         door.add_prefix("GET", "/v1/models/", models.show)
         ResponseRoutes(door, self.store.responses).add_to(door)

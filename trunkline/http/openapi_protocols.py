@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from trunkline.http.operations import Json, answers, json_content, operation
+from trunkline.http.operations import Json, answers, json_content, operation, path_id
 
 
 class MessageTurn(msgspec.Struct):
@@ -68,7 +68,33 @@ class MessageTokensCount(msgspec.Struct):
     input_tokens: int
 
 
-STRUCTS = (MessagesRequest, MessagesCountRequest, AnthropicMessage, MessageTokensCount)
+class GenerateContentRequest(msgspec.Struct, rename="camel"):
+    """Google's request. Fields that are not listed here are as Google describes them."""
+
+    contents: Annotated[list[dict[str, Any]], Meta(min_length=1, description="The conversation so far, oldest first.")]
+    system_instruction: dict[str, Any] | UnsetType = UNSET
+    tools: list[dict[str, Any]] | UnsetType = UNSET
+    generation_config: dict[str, Any] | UnsetType = UNSET
+
+
+class GenerateContentResponse(msgspec.Struct, rename="camel"):
+    """Google's answer; `countTokens` answers `totalTokens` alone."""
+
+    candidates: list[dict[str, Any]] | UnsetType = UNSET
+    usage_metadata: dict[str, Any] | UnsetType = UNSET
+    model_version: str | UnsetType = UNSET
+    response_id: str | UnsetType = UNSET
+    total_tokens: int | UnsetType = UNSET
+
+
+STRUCTS = (
+    MessagesRequest,
+    MessagesCountRequest,
+    AnthropicMessage,
+    MessageTokensCount,
+    GenerateContentRequest,
+    GenerateContentResponse,
+)
 
 
 def paths() -> Json:
@@ -84,6 +110,17 @@ def paths() -> Json:
                     {**json_content("AnthropicMessage"), **events},
                 ),
                 requestBody={"required": True, "content": json_content("MessagesRequest")},
+            )
+        },
+        "/v1beta/models/{id}": {
+            "post": operation(
+                "inference",
+                "generateContent",
+                "Answer a conversation in Google's protocol: `{model}:generateContent`, `:streamGenerateContent`"
+                " (with `?alt=sse` as events), `:countTokens`.",
+                answers("The answer, or the count.", {**json_content("GenerateContentResponse"), **events}),
+                parameters=[path_id("id", "The model and, after a colon, the method.")],
+                requestBody={"required": True, "content": json_content("GenerateContentRequest")},
             )
         },
         "/v1/messages/count_tokens": {

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from trunkline import errors
 from trunkline.errors import TrunklineError
 from trunkline.http.asgi import Headers
-from trunkline.wire import anthropic_messages, openai_errors
+from trunkline.wire import anthropic_messages, gemini, openai_errors
 
 
 class Shape(NamedTuple):
@@ -79,6 +79,8 @@ def problem(error: TrunklineError, family: Family, request_id: str) -> Problem:
             status = OVERLOADED_AT_ANTHROPIC
         headers.append((b"request-id", request_id.encode("latin-1")))
         body = anthropic_messages.error_body(shape.anthropic_type, error.message, request_id)
+    elif family == "google":
+        body = gemini.error_body(status, error.message)
     else:
         body = openai_errors.error_body(shape.openai_type, error.message, error.param, error.code)
     return Problem(status, headers, body)
@@ -89,6 +91,8 @@ def error_event(error: TrunklineError, family: Family, request_id: str) -> bytes
     shape = shape_of(error)
     if family == "anthropic":
         return anthropic_messages.error_event(shape.anthropic_type, error.message, request_id)
+    if family == "google":
+        return gemini.error_event(shape.status, error.message)
     return openai_errors.error_event(shape.openai_type, error.message, error.param, error.code)
 
 

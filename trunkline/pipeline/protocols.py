@@ -15,12 +15,16 @@ from trunkline.translation.target import Target
 from trunkline.wire import (
     anthropic_messages,
     anthropic_messages_answer,
+    gemini,
+    gemini_answer,
     openai_chat,
     openai_chat_answer,
     openai_responses,
     openai_responses_answer,
 )
 from trunkline.wire.anthropic_messages_stream import MessagesStream
+from trunkline.wire.gemini import GeminiRequest
+from trunkline.wire.gemini_stream import GeminiStream
 from trunkline.wire.inbound import Inbound
 from trunkline.wire.openai_chat import ChatRequest
 from trunkline.wire.openai_chat_stream import ChatStream
@@ -31,10 +35,12 @@ from trunkline.wire.usage import Usage
 
 
 class Named(msgspec.Struct, frozen=True):
-    """What stands in the path of a request, in protocols that name the model there."""
+    """What stands in the path of a request, in protocols that name the model there. `events`: a stream is wanted as
+    server-sent events, not as one JSON array."""
 
     model: str
     stream: bool
+    events: bool = True
 
 
 class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +101,20 @@ def _edit_messages(request: Inbound, target: Target, model: str | None, error: M
     return MessagesStream(model=model, error=error)
 
 
+def _read_gemini(body: bytes, path: Named | None) -> GeminiRequest:
+    assert path is not None, "the path names the model"
+    return gemini.read_request(body, path.model, stream=path.stream, sse=path.events)
+
+
+def _measure_gemini(body: bytes) -> tuple[Usage | None, ErrorFacts | None]:
+    answer = gemini_answer.read_answer(body)
+    return answer.usage, answer.error
+
+
+def _edit_gemini(request: Inbound, target: Target, model: str | None, error: MakeError) -> GeminiStream:
+    return GeminiStream(model=model, error=error)
+
+
 def _read_responses(body: bytes, named: Named | None) -> ResponsesRequest:
     """What runs without its caller is asked for as a stream, whether or not he wants one: its events are kept."""
     request = openai_responses.read_request(body)
@@ -124,6 +144,15 @@ CHAT = CallerProtocol(
     renamed=openai_chat_answer.with_model,
     editor=_edit_chat,
     form_field="response_format",
+)
+GEMINI = CallerProtocol(
+    spoken=PROTOCOLS["gemini"],
+    read=_read_gemini,
+    passed_body=passing.gemini_body,
+    measure=_measure_gemini,
+    renamed=gemini_answer.with_model,
+    editor=_edit_gemini,
+    form_field="generationConfig",
 )
 MESSAGES = CallerProtocol(
     spoken=PROTOCOLS["anthropic_messages"],

@@ -6,10 +6,13 @@ Every value that is not edited keeps the bytes it came in. What was dropped or c
 from __future__ import annotations
 
 from trunkline.translation.anthropic_messages.state import strip_foreign_state as without_foreign_thinking
+from trunkline.translation.gemini.state import passed_fields as gemini_fields
+from trunkline.translation.openai_chat.state import strip_state as without_wrapped_state
 from trunkline.translation.openai_responses.state import strip_foreign_state as without_foreign_reasoning
 from trunkline.translation.target import Target
 from trunkline.wire.anthropic_messages import MessagesRequest
 from trunkline.wire.codec import Fields, Raw, encode
+from trunkline.wire.gemini import GeminiRequest
 from trunkline.wire.inbound import Inbound
 from trunkline.wire.openai_chat import ChatRequest
 
@@ -26,7 +29,7 @@ def named(fields: Fields, target: Target, warnings: list[str]) -> Fields:
 
 def chat_body(request: ChatRequest, target: Target, warnings: list[str]) -> bytes:
     """`warnings` gains a line for everything that the provider will not see as it was sent."""
-    fields = named(request.fields, target, warnings)
+    fields = without_wrapped_state(named(request.fields, target, warnings))
     if target.refuses_stream_options:
         fields.pop("stream_options", None)
         dropped = [name for name in request.stream_options or () if name != "include_usage"]
@@ -44,6 +47,11 @@ def chat_body(request: ChatRequest, target: Target, warnings: list[str]) -> byte
 
 def messages_body(request: MessagesRequest, target: Target, warnings: list[str]) -> bytes:
     return encode(without_foreign_thinking(named(request.fields, target, warnings), target.provider_id))
+
+
+def gemini_body(request: GeminiRequest, target: Target, warnings: list[str]) -> bytes:
+    """The path names the model."""
+    return encode(gemini_fields(request.fields, target, warnings))
 
 
 def responses_body(request: Inbound, target: Target, warnings: list[str]) -> bytes:
