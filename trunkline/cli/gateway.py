@@ -9,7 +9,7 @@ import msgspec
 from trunkline.errors import Refused, Unavailable, UpstreamError, UpstreamFailed
 from trunkline.http.server import ServerOptions
 from trunkline.observe import Secret
-from trunkline.providers.credentials import split_base_url
+from trunkline.providers.base_url import split_base_url
 from trunkline.providers.transport import Timers, Transport, UpstreamRequest, UpstreamResponse
 from trunkline.wire.codec import encode
 from trunkline.wire.provider_errors import read_error
