@@ -34,14 +34,19 @@ from trunkline.http.gemini import GeminiRoutes
 from trunkline.http.inference import InferenceRoutes
 from trunkline.http.models import ModelRoutes
 from trunkline.http.probes import Probes
-from trunkline.http.responses import ResponseRoutes
+from trunkline.http.response_calls import NearestBackground, ResponseCallRoutes, Services
+from trunkline.http.responses import ResponseRoutes, StoredBackground
+from trunkline.http.responses_socket import ResponsesSocketRoute, SocketLimits
 from trunkline.http.server import Hooks, Seat, Serving
 from trunkline.observe import Metrics
+from trunkline.pipeline.background import Runs
 from trunkline.pipeline.call import LiveSettings, Pipeline
+from trunkline.pipeline.compaction import Compacting
 from trunkline.pipeline.counting import Counting
 from trunkline.pipeline.forward import Forwarder
 from trunkline.pipeline.identity import KeyTable
 from trunkline.pipeline.record import Recorder
+from trunkline.pipeline.responses import ResponseKeeper
 from trunkline.ports.keys import KeyRecord
 from trunkline.providers import credentials, discovery
 from trunkline.providers.credentials import ProviderOptions
@@ -88,6 +93,13 @@ class App:
         records = {endpoint: Recorder(self.metrics, endpoint, _status_of) for endpoint in ROUTES.values()}
         self.forwarder = Forwarder(self.pipeline, transports, records, lambda: self.settings.uploads)
         self.counting = Counting(self.pipeline, transports, Recorder(self.metrics, "count_tokens", _status_of))
+        keeper = ResponseKeeper(
+            self.store.responses, self.store.conversations, lambda: self.pipeline.settings.responses
+        )
+        self.runs = Runs(self.pipeline, keeper)
+        record = Recorder(self.metrics, "compact", _status_of)
+        compacting = Compacting(self.pipeline, keeper, transports, record)
+        self.responses = Services(self.pipeline, keeper, self.runs, self.counting, compacting)
         self.door = self._door()
         for state in ("in_use", "idle", "waiting"):
             self.metrics.connections.of(state).read = functools.partial(self._connections, state)
@@ -136,7 +148,11 @@ class App:
         GeminiRoutes(door, inference, self.counting).add_to(door)
         door.add("GET", "/v1/models", models.list)
         door.add_prefix("GET", "/v1/models/", models.show)
-        ResponseRoutes(door, self.store.responses).add_to(door)
+        background = NearestBackground(self.runs, StoredBackground(self.store.responses))
+        ResponseRoutes(door, self.store.responses, background).add_to(door)
+        ResponseCallRoutes(inference, self.responses).add_to(door)
+        limits = SocketLimits(options.body_limit_bytes)
+        ResponsesSocketRoute(door, self.pipeline, self.responses.keeper, limits, _log_defect).add_to(door)
         ConversationRoutes(door, self.store.conversations, options.body_limit_bytes).add_to(door)
         probes = Probes(door, self.serving.readiness, self.board.render, behind_proxy=options.behind_proxy)
         probes.add_to(door)
@@ -165,6 +181,7 @@ class App:
         await receive()
         for task in self._tasks:
             task.cancel()
+        await self.runs.stop()
         await self.keys.stop()
         await self.network.close()
         self.store.close()

@@ -32,6 +32,7 @@ class Door:
         self._routes: dict[tuple[str, str], Route] = {}
         self._patterns: list[tuple[str, str, re.Pattern[str], Route]] = []
         self._prefixes: list[tuple[str, str, Route]] = []
+        self._sockets: dict[str, Route] = {}
         self._beside: Application | None = None
         self._beside_prefixes: tuple[str, ...] = ()
         self._request_ids = CallIds()
@@ -45,6 +46,10 @@ class Door:
 
     def add_prefix(self, method: str, prefix: str, route: Route) -> None:
         self._prefixes.append((method, prefix, route))
+
+    def add_socket(self, path: str, route: Route) -> None:
+        """A WebSocket; the route answers `websocket.connect`."""
+        self._sockets[path] = route
 
     def put_beside(self, application: Application, prefixes: tuple[str, ...]) -> None:
         self._beside = application
@@ -73,8 +78,8 @@ class Door:
                 await self.refuse(scope, send, Defect("Something went wrong inside the gateway; it has been logged."))
         elif kind == "lifespan":
             await self._lifespan(scope, receive, send)
-        else:
-            await self._refuse_websocket(scope, receive, send)
+        elif kind == "websocket":
+            await self._sockets.get(scope["path"], self._refuse_websocket)(scope, receive, send)
 
     def _find(self, scope: Scope) -> Route:
         method, path = scope["method"], scope["path"]
@@ -142,10 +147,9 @@ class Door:
         await respond(send, status, [*headers, self.request_id(scope)], body)
 
     async def _refuse_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """No WebSocket route exists; a close before accept is answered 403 by the server."""
-        if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+        """A close before accept is answered 403 by the server."""
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
 
 
 def _parts(pattern: str) -> Iterator[tuple[int, str]]:

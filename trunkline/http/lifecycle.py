@@ -16,6 +16,7 @@ from trunkline.cork import Cork
 from trunkline.http.acceptor import Acceptor
 from trunkline.http.asgi import Application
 from trunkline.http.deadlines import SWEEP_S
+from trunkline.http.draining_socket import DrainingSocket
 from trunkline.http.listening import ServerOptions, url_of
 from trunkline.http.protocol import HardenedProtocol, HardenedState
 from trunkline.http.serving import AppFactory, Serving
@@ -153,7 +154,7 @@ def configured(application: Application) -> Config:
         interface="asgi3",
         lifespan="on",
         http=HardenedProtocol,
-        ws="websockets-sansio",
+        ws=DrainingSocket,
         ws_per_message_deflate=False,
         workers=1,
         proxy_headers=False,

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 import trunkline
-from trunkline.http import openapi_endpoints, openapi_protocols, openapi_stored
+from trunkline.http import openapi_endpoints, openapi_protocols, openapi_responses, openapi_stored
 from trunkline.http.operations import REF, Json
 from trunkline.http.operations import answers as _answers
 from trunkline.http.operations import json_content as _json
@@ -152,6 +152,7 @@ STRUCTS = (
     Health,
     *openapi_endpoints.STRUCTS,
     *openapi_protocols.STRUCTS,
+    *openapi_responses.STRUCTS,
     *openapi_stored.STRUCTS,
 )
 
@@ -180,6 +181,7 @@ def document(own: Json) -> Json:
             **_inference_paths(),
             **openapi_endpoints.paths(),
             **openapi_protocols.paths(),
+            **openapi_responses.paths(),
             **openapi_stored.paths(),
             **_health_paths(),
             **_own_paths(own),

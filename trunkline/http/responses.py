@@ -15,6 +15,7 @@ from trunkline.http.door import Door
 from trunkline.http.listing import Query, list_body, page_of
 from trunkline.ids import AccountId
 from trunkline.ports.responses import RUNNING, ItemRecord, ResponseEvent, ResponseStore, StoredResponse
+from trunkline.translation.openai_responses.state import visible
 from trunkline.wire import codec, openai_items
 from trunkline.wire.sse import KEEP_ALIVE, named_event
 
@@ -112,7 +113,7 @@ class ResponseRoutes:
         query = Query(scope["query_string"])
         include = query.include()
         query.flag("include_obfuscation")
-        return openai_items.shown_response((await self._found(scope, account_id)).response, include)
+        return _shown((await self._found(scope, account_id)).response, include)
 
     async def _delete(self, scope: Scope, account_id: AccountId) -> bytes:
         response_id = scope["path_params"]["id"]
@@ -137,7 +138,7 @@ class ResponseRoutes:
         cancelled = await self._background.cancel(account_id, found.id)
         if cancelled is None:
             raise unknown("response", found.id)
-        return openai_items.shown_response(cancelled, frozenset())
+        return _shown(cancelled, frozenset())
 
     async def _found(self, scope: Scope, account_id: AccountId) -> StoredResponse:
         response_id: str = scope["path_params"]["id"]
@@ -211,6 +212,11 @@ def unknown(what: str, asked: str) -> NotFound:
     """404 for an id that was never made here, was deleted, has expired or is another account's: nobody can tell."""
     shown = f" with the id {asked!r}" if len(asked) <= 64 and asked.isprintable() else " with that id"
     return NotFound(f"There is no {what}{shown}.", code=f"{what}_not_found")
+
+
+def _shown(response: bytes, include: frozenset[str]) -> bytes:
+    """Without what is kept for the next call alone."""
+    return openai_items.shown_response(visible(response, state=True), include)
 
 
 def _input(response: StoredResponse) -> list[ItemRecord]:

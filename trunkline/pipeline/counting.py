@@ -5,12 +5,13 @@ A count costs nothing and is never billed; the steps are those of every call up 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
 from trunkline import clock
 from trunkline.errors import UpstreamAccount, UpstreamError, UpstreamRateLimited, UpstreamRefused
+from trunkline.ids import AccountId
 from trunkline.pipeline.call import Call, Client, LiveSettings, Pipeline
 from trunkline.pipeline.ending import Ending, Record
 from trunkline.pipeline.protocols import CallerProtocol, Named
@@ -31,11 +32,13 @@ MISSING = (404, 405, 501)
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
-    """A protocol's request for a count. `read` raises InvalidRequest; `written` is the caller's answer."""
+    """A protocol's request for a count. `read` raises InvalidRequest; `written` is the caller's answer. `expanded`, for
+    a protocol with state, puts what the request goes on from into it."""
 
     protocol: CallerProtocol
     read: Callable[[bytes, Named | None], Inbound]
     written: Callable[[int], bytes]
+    expanded: Callable[[Inbound, AccountId], Awaitable[Inbound]] | None = None
 
 
 class Counting:
@@ -59,7 +62,10 @@ class Counting:
             call.route = settings.routes.resolve(inbound.model)
             call.deployment = key_policy.permitted(call.key, call.route)[0]
             reach = settings.reach(call.deployment, counted.protocol.name)
-            crossing = Crossing(call.key.account_id, call.trace, settings.timers, streaming=False)
+            account_id = call.key.account_id
+            if counted.expanded is not None:
+                inbound = await counted.expanded(inbound, account_id)
+            crossing = Crossing(account_id, call.trace, settings.timers, streaming=False)
             return counted.written(await self._count(call, _Asked(client, counted, inbound, settings), reach, crossing))
 
     async def _count(self, call: Call, asked: _Asked, reach: Reach, crossing: Crossing) -> int:

@@ -39,6 +39,11 @@ class ResponsesOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         ),
     ] = 7
 
+    background_at_once: Annotated[
+        int,
+        Meta(ge=1, description="Responses that one process runs in the background at a time; one more gets 503."),
+    ] = 100
+
     def response_end(self, made_at: float) -> float:
         """When what is made at `made_at` expires. Unix seconds, as `made_at`."""
         return made_at + self.retention_days * DAY_S
