@@ -1,8 +1,8 @@
 """How many tokens a request has, about, where nobody can be asked who knows.
 
 Four characters of ASCII are a token, one character of another script is. A picture counts 1,000: Anthropic bills
-width x height / 750, at most 1,600 (https://platform.claude.com/docs/en/build-with-claude/vision). A page counts 2,000 of
-its 1,500 to 3,000 (https://platform.claude.com/docs/en/build-with-claude/pdf-support), a second of sound 32
+width x height / 750, at most 1,600 (https://platform.claude.com/docs/en/build-with-claude/vision). A page counts 2,000
+of its 1,500 to 3,000 (https://platform.claude.com/docs/en/build-with-claude/pdf-support), a second of sound 32
 (https://ai.google.dev/gemini-api/docs/audio); how many there are is guessed from the size of the file.
 """
 

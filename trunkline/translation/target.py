@@ -17,8 +17,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     `version` is the protocol's, where it has one. `max_output_tokens` is the model's limit, None when unknown.
     `drops` are neutral names of parameters (and top-level fields of the protocol) that it refuses. `json_schema`: it
-    keeps to a schema by itself; `tools`: it calls tools; None when unknown. The rest are habits of chat upstreams; of the two names of
-    the maximum, those that are `max_tokens_only` know the older one, and `max_tokens_renamed` refuse it.
+    keeps to a schema by itself; `tools`: it calls tools; None when unknown. The rest are habits of chat upstreams; of
+    the two names of the maximum, those that are `max_tokens_only` know the older one, and `max_tokens_renamed` refuse
+    it.
     """
 
     provider_id: str
