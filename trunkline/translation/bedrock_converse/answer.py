@@ -14,7 +14,7 @@ from msgspec import Raw
 from trunkline.errors import UpstreamFailed
 from trunkline.translation import envelope
 from trunkline.translation.bedrock_converse.content import as_bytes, decode_block, read_block
-from trunkline.translation.bedrock_converse.vocabulary import MALFORMED, STOP_OF, said, stop_reason
+from trunkline.translation.bedrock_converse.vocabulary import MALFORMED, STOP_OF, mended, said, stop_reason
 from trunkline.translation.exchange import (
     Answer,
     Choice,
@@ -146,7 +146,8 @@ def write_part(part: Part) -> dict[str, Any] | None:
 def _input(call: ToolCall) -> Any:
     """Text that is no JSON object could not stand in this field."""
     if not call.custom:
-        raw = Raw((call.arguments if call.arguments.strip() else "{}").encode("utf-8", "replace"))
+        text = mended(call.arguments) if call.arguments.strip() else "{}"
+        raw = Raw(text.encode("utf-8", "replace"))
         try:
             _decode_object(raw)
         except codec.UNREADABLE:

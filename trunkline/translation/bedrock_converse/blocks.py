@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from trunkline.translation.bedrock_converse.media import Names, write_media
-from trunkline.translation.bedrock_converse.vocabulary import PROTOCOL, REDACTED, cache_point, maker
+from trunkline.translation.bedrock_converse.vocabulary import PROTOCOL, REDACTED, cache_point, maker, mended
 from trunkline.translation.exchange import (
     Lifetime,
     Media,
@@ -37,9 +37,6 @@ MARKS_RESULTS = ("anthropic", "amazon", "")
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolResultBlock.html"""
 ERROR = "Error: "
 _IDS = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-# An escape of half a surrogate pair is valid JSON and no Unicode; models behind other doors refuse it.
-_PAIR, _HALF = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}", r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-_ESCAPE = re.compile(rf"{_PAIR}|({_HALF})|\\.", re.DOTALL)
 _decode_object = msgspec.json.Decoder(Fields).decode
 
 Block = dict[str, Any] | Raw
@@ -133,12 +130,10 @@ def _arguments(call: ToolCall, writing: Writing) -> Raw:
     text = call.arguments
     if not text.strip():
         return Raw(b"{}")
-    if "\\u" in text:
-        whole = _ESCAPE.sub(lambda escape: "\\ufffd" if escape[1] else escape[0], text)
-        if whole != text:
-            writing.losses.changed("tool_calls.arguments", "half a surrogate pair is sent as U+FFFD")
-            text = whole
-    raw = Raw(text.encode("utf-8", "replace"))
+    whole = mended(text)
+    if whole != text:
+        writing.losses.changed("tool_calls.arguments", "half a surrogate pair is sent as U+FFFD")
+    raw = Raw(whole.encode("utf-8", "replace"))
     try:
         _decode_object(raw)
     except codec.UNREADABLE:

@@ -83,7 +83,7 @@ class _ImageStart(msgspec.Struct, gc=False):
 class _Start(msgspec.Struct, gc=False, rename="camel"):
     tool_use: _ToolUse | None = None
     image: _ImageStart | None = None
-    tool_result: Raw | None = None
+    tool_result: Raw = Raw()
 
 
 class _StartEvent(msgspec.Struct, gc=False, rename="camel"):
@@ -199,6 +199,9 @@ class Reader:
             self._events.append(Began("", ""))
 
     def _open(self, index: int, kind: str) -> _Open:
+        """A part begins; hidden reasoning before it, of which nothing has been told, is told now."""
+        for before in self._blocks.values():
+            self._tell_hidden(before)
         block = self._blocks[index] = _Open(kind, self._parts)
         self._parts += 1
         return block
@@ -208,11 +211,12 @@ class Reader:
         index, start = event.content_block_index, event.start
         call = start.tool_use
         if call is not None and call.type is None:
-            self._events.append(CallBegan(0, self._parts, call.tool_use_id, call.name))
-            self._open(index, "tool")
+            block = self._open(index, "tool")
+            assert block.part is not None, "it has been opened"
+            self._events.append(CallBegan(0, block.part, call.tool_use_id, call.name))
         elif start.image is not None:
             self._blocks[index] = _Open("image", None, start.image.format)
-        elif call is not None or start.tool_result is not None:
+        elif call is not None or start.tool_result:
             self._blocks[index] = _Open("", None)
 
     def _delta(self, payload: bytes) -> None:
@@ -263,22 +267,25 @@ class Reader:
         block = self._blocks.pop(index, None)
         if block is None:
             return
-        data = self._gathered(block)
-        if block.kind == "image" and data:
-            image = Media(kind="image", media_type=f"image/{block.form}", data=data)
+        self._tell_hidden(block)
+        if block.kind == "image" and block.pieces:
+            image = Media(kind="image", media_type=f"image/{block.form}", data=self._joined(block.pieces))
             self._events.append(PartCame(0, self._parts, image))
             self._parts += 1
-        if block.part is None:
-            return
-        if data:
-            self._events.append(StateCame(0, block.part, State(self._origin, REDACTED + data)))
-        elif block.kind == "tool" and not block.said:
+        if block.kind == "tool" and not block.said and block.part is not None:
             self._events.append(ArgumentsDelta(0, block.part, "{}"))
-        self._events.append(PartEnded(0, block.part))
+        if block.part is not None:
+            self._events.append(PartEnded(0, block.part))
 
-    def _gathered(self, block: _Open) -> str:
+    def _tell_hidden(self, block: _Open) -> None:
+        if block.kind == "reasoning" and block.part is not None and block.pieces:
+            state = State(self._origin, REDACTED + self._joined(block.pieces))
+            block.pieces = []
+            self._events.append(StateCame(0, block.part, state))
+
+    def _joined(self, pieces: list[str]) -> str:
         try:
-            return joined(block.pieces) if block.pieces else ""
+            return joined(pieces)
         except ValueError:
             raise UpstreamFailed("The provider sent bytes that are not base64.") from None
 

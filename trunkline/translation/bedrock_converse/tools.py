@@ -40,8 +40,8 @@ class _Named(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
-    auto: Raw | None = None
-    any: Raw | None = None
+    auto: Raw = Raw()
+    any: Raw = Raw()
     tool: _Named | None = None
 
 
@@ -78,7 +78,7 @@ def read_tools(raw: Raw, request: Request) -> None:
     if choice is not None and choice.tool is not None:
         request.tool_choice = ToolChoice(mode="required", names=(choice.tool.name,))
     elif choice is not None:
-        request.tool_choice = ToolChoice(mode="required" if choice.any is not None else "auto")
+        request.tool_choice = ToolChoice(mode="required" if choice.any else "auto")
 
 
 class Written(msgspec.Struct):

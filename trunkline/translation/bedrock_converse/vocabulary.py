@@ -57,6 +57,16 @@ def stop_reason(stop: Stop, *, called: bool) -> str:
     return "tool_use" if stop == "end" and called else _REASON_OF[stop]
 
 
+# An escape of half a surrogate pair is valid JSON and no Unicode; parsers refuse it.
+_PAIR, _HALF = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}", r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_ESCAPE = re.compile(rf"{_PAIR}|({_HALF})|\\.", re.DOTALL)
+
+
+def mended(text: str) -> str:
+    """The same JSON text with U+FFFD for halves of surrogate pairs."""
+    return _ESCAPE.sub(lambda escape: "\\ufffd" if escape[1] else escape[0], text) if "\\u" in text else text
+
+
 def said(raw: Raw) -> bool:
     """The field was sent, and is not null."""
     return bool(raw) and bytes(raw) != b"null"
