@@ -19,8 +19,8 @@ from trunkline.wire.usage import MAX_COUNT
 
 
 class Counter(msgspec.Struct, frozen=True):
-    """`fields` are those of a request that it takes; `body` makes what is sent of them. `read` raises UpstreamFailed for
-    an answer that is no count."""
+    """`fields` are those of a request that it takes; `body` makes what is sent of them. `read` raises UpstreamFailed
+    for an answer that is no count."""
 
     path: Callable[[Target], bytes]
     fields: frozenset[str]
