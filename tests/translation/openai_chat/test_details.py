@@ -50,11 +50,21 @@ def test_pieces_of_an_entry_need_not_repeat_its_name() -> None:
         Detail(type=details.ENCRYPTED, data="x", index=0),
         Detail(type=details.TEXT, text="other", id="rs_2", index=0),
         Detail(type=details.TEXT, signature="s", index=0),
+        Detail(type=details.SUMMARY, summary=" three", index=0),
         Detail(type=details.TEXT, text="alone"),
         Detail(type=details.TEXT, text="alone too"),
     ]
-    assert [groups.take(piece) for piece in pieces] == [(0, 0), (0, 0), (0, 1), (1, 0), (1, 0), (2, 0), (3, 0)]
-    assert [entry.summary for entry in groups.groups[0]] == ["One two", None]
+    assert [groups.take(piece) for piece in pieces] == [
+        (0, 0),
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 0),
+        (0, 0),
+        (2, 0),
+        (3, 0),
+    ]
+    assert [entry.summary for entry in groups.groups[0]] == ["One two three", None]
     assert groups.groups[1] == [Detail(type=details.TEXT, text="other", signature="s", id="rs_2", index=0)]
     assert "rs_1" in groups
     assert "rs_3" not in groups

@@ -82,8 +82,8 @@ def test_a_url_may_stand_alone_and_a_data_url_need_not_be_base64() -> None:
     assert read({"type": "image_url", "image_url": "https://a.example/b"}) == Media(
         kind="image", url="https://a.example/b"
     )
-    plain = "data:image/svg+xml,<svg/>"
-    assert read({"type": "image_url", "image_url": {"url": plain}}).url == plain
+    for plain in ("data:image/svg+xml,<svg/>", "data:image/svg+xml;charset=utf-8,<svg/>"):
+        assert read({"type": "image_url", "image_url": {"url": plain}}).url == plain
     long = "data:image/png;base64," + "A" * 1_000_000
     assert len(read({"type": "image_url", "image_url": {"url": long}}).data) == 1_000_000
 

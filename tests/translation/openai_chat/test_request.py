@@ -165,6 +165,7 @@ def test_a_stream_is_always_asked_for_its_usage() -> None:
     [
         ({"max_tokens": 5}, {}, "max_tokens"),
         ({"max_tokens": 5}, {"drops": ("max_tokens",)}, "max_completion_tokens"),
+        ({"max_tokens": 5}, {"max_tokens_renamed": True}, "max_completion_tokens"),
         ({"max_completion_tokens": 5}, {}, "max_completion_tokens"),
         ({"max_completion_tokens": 5}, {"max_tokens_only": True}, "max_tokens"),
         ({"max_tokens": 3, "max_completion_tokens": 5}, {}, "max_completion_tokens"),

@@ -176,6 +176,13 @@ def test_of_several_choices_the_last_finish_carries_the_usage() -> None:
     assert ["usage" in chunk for chunk in finishes] == [False, True]
 
 
+def test_usage_between_two_choices_waits_for_the_last() -> None:
+    writer = Writer(asked(n=2))
+    assert writer.write([BEGAN, TextDelta(0, 0, "a"), Finished(0, "end"), USED])
+    chunks = payloads(writer.write([TextDelta(1, 0, "b"), Finished(1, "end"), Ended()]))
+    assert ["usage" in chunk for chunk in chunks[:-1]] == [False, False, False, True]
+
+
 @pytest.mark.parametrize(
     ("stop", "reason"),
     [

@@ -217,11 +217,11 @@ def _read_reasoning(said: Said, content: Sequence[Part], calls: Sequence[ToolCal
         plain = plain or split_content(said.content)[0]
     if plain and not says_reasoning(said.reasoning_details):
         parts.append(Reasoning(text=plain, state=plain_state(plain, target)))
-    owners: dict[str, Text | ToolCall] = {details.ID_OF_TEXT: part for part in content if isinstance(part, Text)}
-    owners.update((call.id, call) for call in calls)
+    owners: dict[str | None, Text | ToolCall] = {call.id: call for call in calls}
+    owners.update((details.ID_OF_TEXT, part) for part in content if isinstance(part, Text))
     own: list[Detail] = []
     for entry in said.reasoning_details or ():
-        owner = owners.get(entry.id or "")
+        owner = owners.get(entry.id)
         if owner is not None and entry.data is not None:
             owner.state = details.provider_state([entry], target.provider_id)
         else:

@@ -150,8 +150,9 @@ def _write_max_tokens(body: dict[str, Any], request: Request, target: Target) ->
     if request.max_tokens is None:
         return
     newer = "max_completion_tokens"
-    said_older = request.protocol == PROTOCOL and request.names.get("max_tokens") == "max_tokens"
-    older = target.max_tokens_only or newer in target.drops or (said_older and "max_tokens" not in target.drops)
+    asked_older = request.protocol == PROTOCOL and request.names.get("max_tokens") == "max_tokens"
+    refuses_older = target.max_tokens_renamed or "max_tokens" in target.drops
+    older = target.max_tokens_only or newer in target.drops or (asked_older and not refuses_older)
     body["max_tokens" if older else newer] = request.max_tokens
 
 

@@ -75,10 +75,9 @@ class _Grammar(msgspec.Struct):
 
 
 class _CustomFormat(msgspec.Struct):
-    """`grammar` is how chat nests what the Responses protocol writes beside the type."""
+    """As the Responses protocol writes it, beside the type; chat nests it under `grammar`."""
 
     type: str
-    grammar: Raw = Raw()
     syntax: Raw = Raw()
     definition: Raw = Raw()
 
@@ -251,7 +250,7 @@ def _nested(raw: Raw) -> Raw:
         said = _custom_format.decode(raw)
     except codec.UNREADABLE:
         return raw
-    if said.type != "grammar" or said.grammar or not (said.syntax and said.definition):
+    if said.type != "grammar" or not (said.syntax and said.definition):
         return raw
     return Raw(encode({"type": "grammar", "grammar": _Grammar(said.syntax, said.definition)}))
 
