@@ -229,7 +229,7 @@ def test_no_usage_is_zeros_and_no_choice_an_empty_message() -> None:
     assert (whole["content"], whole["stop_reason"], whole["model"]) == ([], "end_turn", "m")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(strategies.answers())
 def test_any_answer_is_a_message(said: Answer) -> None:
     whole = written(said)

@@ -129,7 +129,7 @@ def test_a_line_is_told_and_nothing_beside_it(line: tuple[str, str]) -> None:
     assert losses.told == {(SHOWN_AS.get(name, name), how)}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(strategies.requests(strategies.Scope(media_in_results=True, summaries=True, state_origin=PROVIDER)))
 def test_nothing_is_told_that_is_not_in_the_table(anything: Request) -> None:
     for to in (TARGET, ADAPTIVE, BUDGET, NEVER, NEW, target(thinking="always", json_schema=False)):

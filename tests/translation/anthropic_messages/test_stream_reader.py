@@ -223,7 +223,7 @@ def test_a_server_tools_input_that_is_no_json_is_left_out() -> None:
     assert plain(came.whole)["raw"]["input"] == {}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(strategies.told(), st.data())
 def test_what_the_writer_writes_reads_the_same_cut_anywhere(
     told: tuple[Answer, list[Event]], data: st.DataObject

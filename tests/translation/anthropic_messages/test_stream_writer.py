@@ -79,7 +79,7 @@ def parts(message: dict[str, Any]) -> Any:
     return msgspec.json.decode(msgspec.json.encode(found))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(strategies.told())
 def test_a_stream_amounts_to_the_whole_answer(told: tuple[Answer, list[Event]]) -> None:
     answer, events = told

@@ -12,6 +12,7 @@ from trunkline.translation.anthropic_messages.vocabulary import (
     STOP_OF,
     begins,
     cache_control,
+    is_narrower,
     lifetime,
     message_id,
     said,
@@ -81,3 +82,8 @@ def test_looking_at_raw_values() -> None:
     assert [said(Raw(text)) for text in (b"", b"null", b"{}", b"true")] == [False, False, True, True]
     assert begins(Raw(b'"x"'), b'"')
     assert not begins(Raw(b""), b'"')
+
+
+def test_versions() -> None:
+    wide, narrow = ("", "2023-06-01", "vertex-2023-10-16", "bedrock-2023-05-31"), ("2026-10-21", "vertex-2026-10-21")
+    assert [is_narrower(version) for version in (*wide, *narrow)] == [False] * 4 + [True] * 2

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from trunkline.translation.anthropic_messages import state as states
 from trunkline.translation.anthropic_messages.escapes import mended
-from trunkline.translation.anthropic_messages.vocabulary import PROTOCOL, begins, cache_control
+from trunkline.translation.anthropic_messages.vocabulary import PROTOCOL, begins, cache_control, is_narrower
 from trunkline.translation.exchange import (
     Lifetime,
     Media,
@@ -30,10 +30,6 @@ from trunkline.wire import codec
 from trunkline.wire.codec import Fields
 
 MAX_CALL_ID = 64
-NO_CITED_QUESTIONS = "2026-10-21"
-"""The version that takes neither citations in a user's text nor documents in an assistant's turn, nor sampling
-parameters: https://platform.claude.com/docs/en/api/migration-2026-10-21"""
-
 # types/base64_image_source_param.py
 _IMAGE_TYPES = frozenset(("image/jpeg", "image/png", "image/gif", "image/webp"))
 _FIRST_LETTERS = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lG": "image/gif", "UklG": "image/webp"}
@@ -106,7 +102,7 @@ def _write_text(text: Text, turn: Turn, writing: Writing) -> Block | None:
         return None
     block: dict[str, Any] = {"type": "text", "text": text.text}
     if citations is not None:
-        refused = turn.role == "user" and writing.target.version >= NO_CITED_QUESTIONS
+        refused = turn.role == "user" and is_narrower(writing.target.version)
         if writing.own and not refused:
             block["citations"] = citations
         else:
@@ -188,7 +184,7 @@ def _write_media(media: Media, turn: Turn, writing: Writing) -> Block:
     kind = media.kind
     if kind not in ("image", "document"):
         raise writing.losses.refused(f"media.{kind}", f"cannot be sent to {writing.target.model_id}")
-    if turn.role == "assistant" and (kind == "image" or writing.target.version >= NO_CITED_QUESTIONS):
+    if turn.role == "assistant" and (kind == "image" or is_narrower(writing.target.version)):
         raise writing.losses.refused(f"media.{kind}", "cannot stand in a turn of the assistant")
     source = writing.kept(f"{kind}.source", number) or _source(media, writing)
     block: dict[str, Any] = {"type": kind, "source": source}

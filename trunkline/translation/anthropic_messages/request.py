@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Raw
 
 from trunkline.translation.anthropic_messages import breakpoints, schemas, thinking, tools
-from trunkline.translation.anthropic_messages.blocks import NO_CITED_QUESTIONS, Block, Writing, plain, write_parts
+from trunkline.translation.anthropic_messages.blocks import Block, Writing, plain, write_parts
 from trunkline.translation.anthropic_messages.content import Kept, read_messages, read_parts, wrong
-from trunkline.translation.anthropic_messages.vocabulary import PROTOCOL, cache_control, lifetime, said
+from trunkline.translation.anthropic_messages.vocabulary import PROTOCOL, cache_control, is_narrower, lifetime, said
 from trunkline.translation.exchange import OutputFormat, Request, Turn
 from trunkline.translation.losses import Losses
 from trunkline.translation.target import Target
@@ -302,7 +302,7 @@ def _write_sampling(writing: Writing, body: dict[str, Any], *, thinks: bool) -> 
     request, losses = writing.request, writing.losses
     given = {name: getattr(request, name) for name in ("temperature", "top_p", "top_k")}
     given = {name: value for name, value in given.items() if value is not None}
-    if writing.target.version >= NO_CITED_QUESTIONS:
+    if is_narrower(writing.target.version):
         for name in given:
             losses.dropped(name)
         return

@@ -18,6 +18,18 @@ from trunkline.wire import codec
 PROTOCOL = "anthropic_messages"
 NULL = b"null"
 
+_NARROWER = "2026-10-21"
+
+
+def is_narrower(version: str) -> bool:
+    """Whether this version takes no sampling parameters, no citations in a user's text and no documents in an
+    assistant's turn: https://platform.claude.com/docs/en/api/migration-2026-10-21
+
+    Clouds put a name before the date: `vertex-2023-10-16`.
+    """
+    return version[-len(_NARROWER) :] >= _NARROWER
+
+
 STOP_OF: dict[str, Stop] = {
     "end_turn": "end",
     "stop_sequence": "stop_sequence",
