@@ -249,3 +249,10 @@ def test_numbers_and_odd_text_cross_exactly() -> None:
     parts = collected(read(sse({"type": "response.completed", "response": body}))).choices[0].parts
     assert parts == [Text(text=text), ToolCall(id="call_1", name="f", arguments=arguments)]
     assert msgspec.json.decode(encode(body))["output"][1]["arguments"] == arguments
+
+
+def test_the_last_event_tells_only_of_items_that_were_not_done() -> None:
+    done = {"type": "response.output_item.done", "output_index": 0, "item": REASONING}
+    events = read(sse(done, completed(REASONING, CUSTOM)))
+    assert sum(isinstance(event, StateCame) for event in events) == 1
+    assert [type(part) for part in collected(events).choices[0].parts] == [Reasoning, ToolCall]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import msgspec
+import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
+from pydantic import BaseModel
 
 from tests.translation import strategies
 from tests.translation.openai_responses.exchanges import SCOPE, asked, collected, events_in, judged, plain, response_of
@@ -352,3 +355,23 @@ def test_tools_in_a_namespace_get_it_back() -> None:
         judged(writer.write([BEGAN, CallBegan(0, 0, "call_1", name), Finished(0, "tool"), Ended()]))
         (item,) = output_of(writer)
         assert (item["name"], item["namespace"]) == ("search", "mcp__docs__")
+
+
+def test_the_sdk_reads_the_stream_to_its_end() -> None:
+    class Sum(BaseModel):
+        total: int
+
+    events: list[Event] = [BEGAN, ReasoningDelta(0, 0, "hm"), TextDelta(0, 1, '{"total"'), TextDelta(0, 1, ":3}"), *END]
+    body = Writer(asked(reasoning={"summary": "auto"})).write(events)
+    answer = httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+    transport = httpx2.MockTransport(lambda request: answer)
+    with (
+        httpx2.Client(transport=transport) as http_client,
+        openai.OpenAI(api_key="k", base_url="http://gateway.test/v1", http_client=http_client) as client,
+        client.responses.stream(model="m", input="1+2", text_format=Sum) as stream,
+    ):
+        final = stream.get_final_response()
+    assert final.output_parsed == Sum(total=3)
+    assert final.usage is not None
+    assert final.usage.total_tokens == 10
+    assert [item.type for item in final.output] == ["reasoning", "message"]
