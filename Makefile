@@ -4,13 +4,14 @@ PYTHON ?= python3
 PORT ?= 8080
 DATA_DIR ?= .trunkline
 BIN := .venv/bin
-ENVIRONMENTS := engine previous langchain
+ENVIRONMENTS := engine previous langchain clients
+NODE_ENVIRONMENTS := node cli
 export PYTHONDONTWRITEBYTECODE =
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # Options of the bench, such as ARGS="--only small --gate".
 ARGS ?=
-.PHONY: setup run test check bench fmt lock clean
+.PHONY: setup run test test-clients check bench fmt lock clean
 
 setup: .venv/ready .venv/ready-dev
 
@@ -48,16 +49,20 @@ check: setup
 test: check $(ENVIRONMENTS:%=.envs/%/ready) $(if $(shell command -v npm),.envs/node/ready)
 	$(BIN)/python -m pytest -q -m "slow or acceptance or engine"
 
-# Heavy or clashing parts of the tests live in environments of their own: a real engine, older clients, LangChain.
+# The coding clients of three vendors at work on a small task, through a gateway. Fetches some hundred MB; not in `make test`.
+test-clients: setup .envs/cli/ready
+	$(BIN)/python -m tests.clients.run
+
+# Heavy or clashing parts of the tests live in environments of their own: a real engine, older clients, frameworks.
 .envs/%/ready: tests/environments/%.lock | .venv/bin/python
 	$(PYTHON) -m venv --clear .envs/$*
 	.envs/$*/bin/python -m pip install --quiet --require-hashes -r $<
 	@touch $@
 
-.envs/node/ready: tests/environments/node/package.json tests/environments/node/package-lock.json
-	mkdir -p .envs/node
-	cp $^ .envs/node
-	cd .envs/node && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+.envs/%/ready: tests/environments/%/package.json tests/environments/%/package-lock.json
+	mkdir -p .envs/$*
+	cp $^ .envs/$*
+	cd .envs/$* && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch $@
 
 bench: setup
@@ -77,8 +82,9 @@ lock: setup
 	$(COMPILE) -c requirements.lock requirements-dev.in -o requirements-dev.lock
 	for name in $(ENVIRONMENTS); do \
 		$(COMPILE) tests/environments/$$name.in -o tests/environments/$$name.lock || exit 1; done
-	cd tests/environments/node && npm install --package-lock-only --omit-lockfile-registry-resolved \
-		--no-audit --no-fund --ignore-scripts --loglevel=error
+	for name in $(NODE_ENVIRONMENTS); do \
+		(cd tests/environments/$$name && npm install --package-lock-only --omit-lockfile-registry-resolved \
+			--no-audit --no-fund --ignore-scripts --loglevel=error) || exit 1; done
 
 clean:
 	rm -rf .venv .envs .mypy_cache .ruff_cache .hypothesis bench/build
