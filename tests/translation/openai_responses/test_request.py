@@ -180,7 +180,7 @@ def test_what_is_written_is_a_request_of_the_sdks(request: Request) -> None:
         assert tool["type"] == "custom" or isinstance(tool["strict"], bool)
 
 
-def test_a_whole_request_is_read() -> None:
+def test_a_whole_input_is_read() -> None:
     request = asked(
         instructions="Be brief.",
         input=[
@@ -210,25 +210,6 @@ def test_a_whole_request_is_read() -> None:
             {"type": "function_call_output", "call_id": "call_1", "output": "2"},
             {"type": "custom_tool_call_output", "call_id": "call_2", "output": [{"type": "input_text", "text": "a"}]},
         ],
-        max_output_tokens=100,
-        temperature=0.5,
-        top_p=0.9,
-        metadata={"a": "b"},
-        user="u",
-        safety_identifier="s",
-        prompt_cache_key="k",
-        service_tier="flex",
-        parallel_tool_calls=False,
-        stream=True,
-        text={
-            "format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}, "strict": True},
-            "verbosity": "low",
-        },
-        reasoning={"effort": "high", "summary": "detailed", "context": "auto"},
-        include=["reasoning.encrypted_content", "message.output_text.logprobs", "file_search_call.results"],
-        top_logprobs=2,
-        truncation="auto",
-        store=False,
     )
     system, developer, question, answer, results = request.turns
     assert (system.role, system.parts) == ("system", [Text(text="Be brief.")])
@@ -251,6 +232,30 @@ def test_a_whole_request_is_read() -> None:
         ToolResult(call_id="call_1", parts=[Text(text="2")]),
         ToolResult(call_id="call_2", parts=[Text(text="a")], custom=True),
     ]
+
+
+def test_every_parameter_is_read() -> None:
+    request = asked(
+        max_output_tokens=100,
+        temperature=0.5,
+        top_p=0.9,
+        metadata={"a": "b"},
+        user="u",
+        safety_identifier="s",
+        prompt_cache_key="k",
+        service_tier="flex",
+        parallel_tool_calls=False,
+        stream=True,
+        text={
+            "format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}, "strict": True},
+            "verbosity": "low",
+        },
+        reasoning={"effort": "high", "summary": "detailed", "context": "auto"},
+        include=["reasoning.encrypted_content", "message.output_text.logprobs", "file_search_call.results"],
+        top_logprobs=2,
+        truncation="auto",
+        store=False,
+    )
     assert request.output_format is not None
     assert (request.output_format.name, request.output_format.strict, request.verbosity) == ("x", True, "low")
     assert request.reasoning == ReasoningAsked(effort="high", summary="detailed", shown=True, state_wanted=True)
