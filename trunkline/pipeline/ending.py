@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from trunkline import clock
 from trunkline.errors import ClientGone, Defect, TrunklineError, Unavailable
-
-if TYPE_CHECKING:
-    from trunkline.pipeline.call import Call
+from trunkline.pipeline.progress import Call
 
 
 class Leaving(Protocol):
