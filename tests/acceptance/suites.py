@@ -25,7 +25,8 @@ def run_suite(gateway: Gateway, environment: str, name: str, passes: int) -> Non
     loops = [option for kind in ("test", "fixture") for option in ("-o", f"asyncio_default_{kind}_loop_scope=session")]
     command = [
         python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--noconftest", "-o", "asyncio_mode=auto", *loops,
-        "-W", "ignore::pytest.PytestConfigWarning", "--tb=short", "--rootdir", str(PROGRAMS), "-c", os.devnull, str(PROGRAMS / f"{name}_suite.py"),
+        "-W", "ignore::pytest.PytestConfigWarning", "--tb=short",
+        "--rootdir", str(PROGRAMS), "-c", os.devnull, str(PROGRAMS / f"{name}_suite.py"),
     ]  # fmt: skip
     done = subprocess.run(
         command,
