@@ -1,0 +1,1 @@
+"""Cohere's own chat (v2), for providers of it."""
