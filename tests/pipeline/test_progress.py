@@ -9,12 +9,13 @@ from trunkline.errors import InvalidRequest
 
 
 def test_who_answers_is_decided_by_an_answer_or_an_error() -> None:
-    call = new_call()
-    assert not call.is_decided
-    call.answered_at = 1.0
-    assert call.is_decided
-    call.error = InvalidRequest("x")
-    assert call.is_decided
+    assert not new_call().is_decided
+    answered = new_call()
+    answered.answered_at = 1.0
+    assert answered.is_decided
+    refused = new_call()
+    refused.answered_at, refused.error = 1.0, InvalidRequest("x")
+    assert refused.is_decided
 
 
 @pytest.mark.parametrize(

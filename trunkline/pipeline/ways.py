@@ -221,6 +221,10 @@ class Crossed:
         if self._emulation is not None:
             request = self._emulation.request
         losses = Losses(target.model_id, request.names, strict=self._asked.strict)
+        if request.needs and request.protocol != self._upstream.name:
+            raise losses.refused(
+                request.needs[0], f"rests on what is kept in the protocol it is from; {target.model_id} has another."
+            )
         upstream = self._upstream
         body = upstream.finished(upstream.translator.write_request(request, target, losses), target)
         self.warnings = losses.warnings

@@ -160,7 +160,8 @@ class Request(msgspec.Struct, kw_only=True):
     """What is asked. None is: not said.
 
     `names` says how the caller's protocol calls a field that is called otherwise here, for sentences about it.
-    `extras` are the fields that only the caller's protocol has.
+    `extras` are the fields that only the caller's protocol has; `needs` those of them, and kinds of opaque parts,
+    without which an answer would not be one to what was asked: other writers refuse them.
     """
 
     protocol: str
@@ -194,6 +195,7 @@ class Request(msgspec.Struct, kw_only=True):
     cache_key: str | None = None
     cache: Lifetime | None = None
     extras: Fields = {}
+    needs: list[str] = []
     names: Mapping[str, str] = {}
 
 

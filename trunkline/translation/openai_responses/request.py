@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from trunkline.errors import InvalidRequest
-from trunkline.translation.exchange import OutputFormat, Request, Text, Turn
+from trunkline.translation.exchange import Opaque, OutputFormat, Request, Text, Turn
 from trunkline.translation.losses import Losses
 from trunkline.translation.openai_responses.asked import PROTOCOL, Asked, refusal
 from trunkline.translation.openai_responses.items import InputReader, InputWriter
@@ -135,6 +135,7 @@ def read_request(inbound: Inbound) -> Asked:
     if "tools" in fields:
         read_tools(request, fields["tools"])
     _read_turns(request, fields)
+    request.needs = _needs(request)
     if "tool_choice" in fields:
         read_choice(request, fields["tool_choice"])
     _read_include(request, fields)
@@ -150,6 +151,15 @@ def _read(read: Callable[[Raw], Any], raw: Raw, name: str) -> Any:
         return read(raw)
     except codec.UNREADABLE as error:
         raise refusal(error, name) from None
+
+
+def _needs(request: Request) -> list[str]:
+    """A template that the provider keeps, a conversation that it has made short in its own words."""
+    needs = ["prompt"] if "prompt" in request.extras else []
+    parts = (part for turn in request.turns for part in turn.parts)
+    if any(isinstance(part, Opaque) and part.kind == "compaction" for part in parts):
+        needs.append("compaction")
+    return needs
 
 
 def _read_turns(request: Asked, fields: Fields) -> None:
