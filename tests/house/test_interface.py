@@ -18,8 +18,9 @@ from trunkline.app import App
 from trunkline.cli.program import COMMANDS
 from trunkline.http.server import Serving
 
-# HEAD is the answer to GET without its body, and the root answers nothing else.
-UNDESCRIBED = {("HEAD", "/")}
+# HEAD is the answer to GET without its body, and the root answers nothing else. Google's methods are described once,
+# under one of the versions that its clients ask for.
+UNDESCRIBED = {("HEAD", "/"), ("POST", "/v1/models/{id}"), ("POST", "/v1alpha/models/{id}")}
 
 
 @pytest.fixture

@@ -107,4 +107,6 @@ def test_the_route_tells_the_protocol() -> None:
     assert problems.family_of("/v1/chat/completions", {b"anthropic-version": b"2023-06-01"}) == "openai"
     assert problems.family_of("/v1/models", {b"anthropic-version": b"2023-06-01"}) == "anthropic"
     assert problems.family_of("/v1/models", {}) == "openai"
-    assert problems.family_of("/v1beta/models/m:generateContent", {}) == "google"
+    for version in ("v1", "v1beta", "v1alpha"):
+        assert problems.family_of(f"/{version}/models/m:generateContent", {}) == "google"
+    assert problems.family_of("/v1/models/ollama/llama3:8b", {}) == "openai"

@@ -1,4 +1,4 @@
-"""Google's paths, in which the model and the method stand: `/v1beta/models/{model}:generateContent` and its like."""
+"""Google's paths, in which the model and the method stand: `/v1/models/{model}:generateContent` and its like."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from trunkline.errors import NotFound, TrunklineError
+from trunkline.errors import MethodNotAllowed, NotFound, TrunklineError
 from trunkline.http.asgi import Headers, Receive, Scope, Send
 from trunkline.http.door import Door
 from trunkline.http.inference import HttpClient, InferenceRoutes, Spoken
@@ -16,7 +16,9 @@ from trunkline.pipeline.protocols import Named
 from trunkline.wire import gemini, gemini_answer
 from trunkline.wire.gemini_array import CONTENT_TYPE, EventsAsArray
 
-PREFIX = "/v1beta/models/"
+# Google's own library asks for v1 since its 3.0, for v1beta before, for v1alpha when it is told to.
+OPENAI_PREFIX = "/v1/models/"
+PREFIXES = ("/v1beta/models/", "/v1alpha/models/", OPENAI_PREFIX)
 GEMINI = Spoken(protocols.GEMINI, "google")
 COUNT = Counted(
     protocol=protocols.GEMINI,
@@ -57,7 +59,8 @@ class GeminiRoutes:
         self._counting = counting
 
     def add_to(self, door: Door) -> None:
-        door.add_prefix("POST", PREFIX, self.post)
+        for prefix in PREFIXES:
+            door.add_prefix("POST", prefix, self.post)
 
     async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = gemini.read_path(scope["path"])
@@ -84,6 +87,8 @@ class GeminiRoutes:
         """A method that is not served; only somebody with a key learns so."""
         try:
             await self._door.identify(scope, dict(scope["headers"]))
+            if scope["path"].startswith(OPENAI_PREFIX):
+                raise MethodNotAllowed("A model takes GET, not POST.", ("GET",))
             raise NotFound(
                 "A model's methods here are generateContent, streamGenerateContent and countTokens.", code="unknown_url"
             )

@@ -117,7 +117,7 @@ def paths() -> Json:
                 "inference",
                 "generateContent",
                 "Answer a conversation in Google's protocol: `{model}:generateContent`, `:streamGenerateContent`"
-                " (with `?alt=sse` as events), `:countTokens`.",
+                " (with `?alt=sse` as events), `:countTokens`. The same under `/v1` and `/v1alpha`.",
                 answers("The answer, or the count.", {**json_content("GenerateContentResponse"), **events}),
                 parameters=[path_id("id", "The model and, after a colon, the method.")],
                 requestBody={"required": True, "content": json_content("GenerateContentRequest")},

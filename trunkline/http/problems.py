@@ -112,4 +112,4 @@ def family_of(path: str, named: Mapping[bytes, bytes]) -> Family:
     """Routes tell the protocol; on the list of models, which both have, the version header does."""
     if path.startswith("/v1/messages") or (path.startswith("/v1/models") and b"anthropic-version" in named):
         return "anthropic"
-    return "google" if path.startswith("/v1beta/") else "openai"
+    return "google" if path.startswith(("/v1beta/", "/v1alpha/")) or gemini.read_path(path) else "openai"
