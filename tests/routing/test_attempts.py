@@ -20,10 +20,10 @@ GOES_ON = [
     errors.UpstreamFailed,
     errors.StreamCut,
     errors.Unavailable,
-    errors.StoreUnavailable,
 ]
 STOPS = [
     errors.UpstreamRefused,
+    errors.StoreUnavailable,
     errors.InvalidRequest,
     errors.Unauthenticated,
     errors.Forbidden,

@@ -15,7 +15,7 @@ from trunkline.http.door import Door
 from trunkline.http.listing import Query, list_body, page_of
 from trunkline.ids import AccountId
 from trunkline.ports.responses import RUNNING, ItemRecord, ResponseEvent, ResponseStore, StoredResponse
-from trunkline.translation.openai_responses.state import visible
+from trunkline.translation.openai_responses.state import visible, visible_item
 from trunkline.wire import codec, openai_items
 from trunkline.wire.sse import KEEP_ALIVE, named_event
 
@@ -222,7 +222,8 @@ def _shown(response: bytes, include: frozenset[str]) -> bytes:
 def _input(response: StoredResponse) -> list[ItemRecord]:
     """What the response was asked with, oldest first."""
     raws = msgspec.json.decode(response.input, type=list[msgspec.Raw])
-    return [ItemRecord(_decode_id(raw).id, bytes(raw)) for raw in raws]
+    shown = [raw for raw in raws if visible_item(raw, state=True) is not None]
+    return [ItemRecord(_decode_id(raw).id, bytes(raw)) for raw in shown]
 
 
 class _Id(msgspec.Struct):

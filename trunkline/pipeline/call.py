@@ -147,7 +147,10 @@ class Pipeline:
             if call.keeper is not None:
                 asked.pen = await call.keeper.pen(asked)
                 call.last_words = asked.pen.failed
-            crossing = Crossing(account_id, call.trace, settings.timers, inbound.stream)
+            timers = settings.timers
+            if asked.total_s is not None:
+                timers = msgspec.structs.replace(timers, total_s=asked.total_s)
+            crossing = Crossing(account_id, call.trace, timers, inbound.stream)
             sending = _Sending(call, asked, candidates, settings, crossing)
             if not inbound.stream:
                 return await self._send(sending)

@@ -127,7 +127,10 @@ class ResponseKeeper:
         request = asked.inbound
         assert isinstance(request, ResponsesRequest)
         asked.may_pass = asked.may_pass and self.recent is None
-        store = self.options().store_default if request.store is None else request.store
+        options = self.options()
+        store = options.store_default if request.store is None else request.store
+        if request.background:
+            asked.total_s = options.background_total_s
         identity = Identity(
             response_id=new_stored_id("resp"),
             created_at=int(clock.now_s()),

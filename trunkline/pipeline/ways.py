@@ -78,7 +78,7 @@ class Asked(msgspec.Struct):
     protocol, such as its version: they go with his body where that is passed on. `shown_model` is the name that the
     answer is to carry; None: what the provider reports. `may_pass`: a provider of the protocol may get the body as it
     is. `request` is read when the first crossing needs it. Without a `pen`, the protocol's own translator writes the
-    answer."""
+    answer. `total_s` takes the place of the setting of that name."""
 
     protocol: CallerProtocol
     inbound: Inbound
@@ -90,6 +90,7 @@ class Asked(msgspec.Struct):
     may_pass: bool = True
     request: Request | None = None
     pen: Pen | None = None
+    total_s: float | None = None
 
 
 class Keeper(Protocol):

@@ -43,6 +43,9 @@ class ResponsesOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         int,
         Meta(ge=1, description="Responses that one process runs in the background at a time; one more gets 503."),
     ] = 100
+    background_total_s: Annotated[
+        float, Meta(gt=0, description="The longest that a provider may take for one in the background.")
+    ] = 3600.0
 
     def response_end(self, made_at: float) -> float:
         """When what is made at `made_at` expires. Unix seconds, as `made_at`."""

@@ -11,6 +11,7 @@
 | UpstreamFailed        | 3xx, other 5xx, no connection, nonsense  | all that are left                     |
 | StreamCut             | an end before the first event            | all that are left                     |
 | Unavailable           | nothing: no connection was free          | all that are left                     |
+| StoreUnavailable      | nothing: our own database did not answer | none: it may be paid for already      |
 | anything else         | nothing: it is not the provider's doing  | none                                  |
 """
 
@@ -19,12 +20,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trunkline.catalog.models import Deployment
-from trunkline.errors import TrunklineError, Unavailable, UpstreamAccount, UpstreamError, UpstreamRefused
+from trunkline.errors import (
+    StoreUnavailable,
+    TrunklineError,
+    Unavailable,
+    UpstreamAccount,
+    UpstreamError,
+    UpstreamRefused,
+)
 
 
 def following(error: TrunklineError, failed: Deployment, left: Sequence[Deployment]) -> Sequence[Deployment]:
     """Those of `left`, the deployments not tried yet, that are worth trying after `failed` failed; none: stop."""
-    if isinstance(error, UpstreamRefused) or not isinstance(error, UpstreamError | Unavailable):
+    if isinstance(error, UpstreamRefused | StoreUnavailable) or not isinstance(error, UpstreamError | Unavailable):
         return ()
     if isinstance(error, UpstreamAccount) and error.status != 403:
         return [one for one in left if one.provider_id != failed.provider_id]
