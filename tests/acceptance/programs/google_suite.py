@@ -172,13 +172,13 @@ def test_thoughts_come_when_they_are_asked_for(client, upstream):
 @each_that_signs
 def test_signatures_go_back_through_three_steps(client, upstream):
     thinking = types.ThinkingConfig(include_thoughts=True, thinking_level="low")
-    force = types.ToolConfig(function_calling_config=types.FunctionCallingConfig(mode="ANY"))
+    force = {"tool_config": types.ToolConfig(function_calling_config=types.FunctionCallingConfig(mode="ANY"))}
     config = {"tools": [TOOLS], "thinking_config": thinking}
     talk = [user("Oslo 2")]
     for step in range(2):
-        response = generate(client, upstream, "tools", talk, tool_config=force, **config)
+        response = generate(client, upstream, "tools", talk, **config, **(force if step else {}))
         parts = parts_of(response)
-        # Anthropic's models think once in a turn, before the first call.
+        # Anthropic's models do not think when a call is forced.
         assert any(part.thought_signature for part in parts) or (step and upstream == "sandbox-messages")
         talk += [response.candidates[0].content, answered(parts, "rain")]
     assert "rain" in generate(client, upstream, "tools", talk, **config).text
