@@ -32,7 +32,9 @@ INVALID_VALUE: Final = "invalid_value"
 # All of them in lower case: other letters are another name here.
 READ: Final = frozenset(("contents",))
 
-_PATH = re.compile(r"/v1beta/models/(.+):(generateContent|streamGenerateContent|countTokens)")
+# google-genai asks for v1 since its 3.0, for v1beta before, and for v1alpha when told to. What OpenAI's clients ask for
+# under /v1/models has no method behind a colon.
+_PATH = re.compile(r"/v1(?:beta|alpha)?/models/(.+):(generateContent|streamGenerateContent|countTokens)")
 _OUTLINE = re.compile(rb"\[[ \t\r\n]*\{|\{")
 
 STATUSES: Final = {

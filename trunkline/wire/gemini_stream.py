@@ -23,6 +23,9 @@ from trunkline.wire.gemini_answer import read_usage, with_model
 from trunkline.wire.provider_errors import ErrorFacts, error_in, is_error, read_error
 from trunkline.wire.usage import Usage
 
+MAX_EVENT_BYTES = 64 * 1024 * 1024
+"""A picture comes whole, in one event."""
+
 
 class _Candidate(msgspec.Struct, gc=False, rename="camel"):
     index: Annotated[int, Meta(ge=0, le=1023)] | None = None
@@ -72,7 +75,7 @@ class GeminiStream:
     def __init__(self, *, model: str | None = None, error: Callable[[ErrorFacts], UpstreamError] = _reported) -> None:
         self._model = model
         self._error = error
-        self._splitter = sse.Splitter(joint=b" ")
+        self._splitter = sse.Splitter(joint=b" ", max_event_bytes=MAX_EVENT_BYTES)
         self._begun: set[int] = set()
         self._finished: set[int] = set()
         self._blocked = False

@@ -123,7 +123,7 @@ class Candidate:
         if said_call.name:
             part = self._new("call")
             text = bytes(said_call.args).decode() if said(said_call.args) else ""
-            call_id = said_call.id or made_call_id(answer_id, self.index, part, said_call.name, text)
+            call_id = said_call.id or made_call_id(answer_id or text, self.index, part, said_call.name)
             call = self._call = _Call(part)
             self.called = True
             out.append(CallBegan(self.index, part, call_id, said_call.name))

@@ -41,6 +41,8 @@ from trunkline.wire.codec import Fields
 
 Written = dict[str, Any] | Raw
 
+_USUAL = {"image": "image/jpeg", "document": "application/pdf", "audio": "audio/mpeg", "video": "video/mp4"}
+
 # An escape of half a surrogate pair: valid JSON, and no Unicode; Google refuses the body that holds one.
 _PAIR, _HALF = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}", r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 _ESCAPE = re.compile(rf"{_PAIR}|({_HALF})|\\.", re.DOTALL)
@@ -98,11 +100,19 @@ class Contents:
         results = [part for part in turn.parts if isinstance(part, ToolResult)]
         beside: list[Written] = []
         if results:
-            # Those of an earlier turn of the same step may be there already.
-            self._say("user", [self._result(result, beside) for result in results])
-            self.list[-1]["parts"].sort(key=self._place)
+            self._answer([self._result(result, beside) for result in results])
         self._say("user", beside)
         self._say("user", self._said([part for part in turn.parts if not isinstance(part, ToolResult)]))
+
+    def _answer(self, results: list[Written]) -> None:
+        """Right behind the calls, whatever the user said between."""
+        at = len(self.list)
+        while self.list[at - 1]["role"] != "model":
+            at -= 1
+        if at == len(self.list) or not _is_result(self.list[at]["parts"][0]):
+            self.list.insert(at, {"role": "user", "parts": []})
+        self.list[at]["parts"] += results
+        self.list[at]["parts"].sort(key=self._place)
 
     def _place(self, written: Written) -> int:
         assert isinstance(written, _WithPlace), "only results are sorted"
@@ -263,14 +273,14 @@ class Contents:
 
     def _source(self, media: Media) -> dict[str, Any]:
         if media.url is not None:
-            media_type = media.media_type or media_type_of(media.url)
-            file: dict[str, str] = {"mimeType": media_type} if media_type else {}
-            return {"fileData": {**file, "fileUri": media.url}}
+            # Vertex AI wants a type; where nothing tells it, the most usual one of the kind.
+            media_type = media.media_type or media_type_of(media.url) or _USUAL[media.kind]
+            return {"fileData": {"mimeType": media_type, "fileUri": media.url}}
         if media.data is not None:
-            media_type = media.media_type or media_type_in(media.data)
-            if media_type is None:
+            known = media.media_type or media_type_in(media.data)
+            if known is None:
                 raise self._losses.refused(f"media.{media.kind}", "needs its media type, such as image/png")
-            return {"inlineData": {"mimeType": media_type, "data": media.data}}
+            return {"inlineData": {"mimeType": known, "data": media.data}}
         if media.text is not None and media.kind == "document":
             data = b64encode(media.text.encode("utf-8", "replace")).decode()
             return {"inlineData": {"mimeType": "text/plain", "data": data}}

@@ -17,12 +17,12 @@ from trunkline.translation.exchange import Began, Ended, Event, Finished, TextDe
 from trunkline.translation.gemini.gathering import Candidate
 from trunkline.translation.gemini.logprobs import read_logprobs
 from trunkline.translation.gemini.shapes import Content, listed
-from trunkline.translation.gemini.vocabulary import FAILED, read_stop
+from trunkline.translation.gemini.vocabulary import FAILED, begins, read_stop
 from trunkline.translation.streams import MakeError
 from trunkline.translation.target import Target
 from trunkline.wire import codec, sse
 from trunkline.wire.gemini_answer import read_usage
-from trunkline.wire.gemini_stream import failure_in
+from trunkline.wire.gemini_stream import MAX_EVENT_BYTES, failure_in
 from trunkline.wire.provider_errors import error_in, is_error
 
 
@@ -47,7 +47,7 @@ class _Chunk(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _RawContent(msgspec.Struct):
-    parts: list[Raw] | Raw = Raw()
+    parts: Raw = Raw()
 
 
 class _RawCandidate(msgspec.Struct):
@@ -60,6 +60,7 @@ class _RawChunk(msgspec.Struct):
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_raw_chunk = msgspec.json.Decoder(_RawChunk).decode
+_decode_raw_parts = msgspec.json.Decoder(list[Raw]).decode
 
 
 class Chunks:
@@ -118,8 +119,7 @@ class Chunks:
         index = at if said.index is None else said.index
         candidate = self._candidates.get(index)
         if candidate is None:
-            # Choices are numbered in the order in which they appear.
-            candidate = self._candidates[index] = Candidate(len(self._candidates), self._origin)
+            candidate = self._candidates[index] = Candidate(index, self._origin)
         if said.content is not None:
             for number, part in enumerate(listed(said.content.parts)):
                 candidate.take(part, self._id, lambda number=number: _raw_part(payload, at, number), self.out)  # type: ignore[misc]
@@ -147,11 +147,10 @@ class Chunks:
         """Raises UpstreamFailed where the model's mistake left nothing of the answer."""
         if self._blocked and not self._candidates:
             self.out.append(Finished(0, "filter"))
-        for candidate in self._candidates.values():
+        for _, candidate in sorted(self._candidates.items()):
             candidate.close(self.out)
             reason = candidate.reason or ""
             if reason in FAILED and not candidate.parts:
-                self.out += self.used()
                 raise UpstreamFailed(f"The model's answer could not be used: {reason}.")
             self.out.append(Finished(candidate.index, read_stop(reason, called=candidate.called)))
         self.out += self.used()
@@ -161,10 +160,7 @@ class Chunks:
 def _raw_part(payload: bytes, at: int, number: int) -> Raw:
     content = _decode_raw_chunk(payload).candidates[at].content
     assert content is not None, "it was read before"
-    parts = content.parts
-    if isinstance(parts, list):
-        return parts[number]
-    return parts
+    return _decode_raw_parts(content.parts)[number] if begins(content.parts, b"[") else content.parts
 
 
 def senseless(payload: bytes, error: MakeError) -> UpstreamError:
@@ -181,7 +177,7 @@ class Reader:
 
     def __init__(self, target: Target, error: MakeError) -> None:
         self._error = error
-        self._splitter = sse.Splitter(joint=b" ")
+        self._splitter = sse.Splitter(joint=b" ", max_event_bytes=MAX_EVENT_BYTES)
         self._chunks = Chunks(target.provider_id)
         self._done = False
         self.unsent: list[Event] = []

@@ -27,6 +27,8 @@ _DOTTED = ("parts", "functionResponse", "functionDeclarations", "generationConfi
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 _SENT_TIERS = {"default": "standard", "standard": "standard", "standard_only": "standard", "flex": "flex",
                "priority": "priority"}  # fmt: skip
+_KEPT_BY_GOOGLE = ("cachedContent", "continuationToken")
+"""A part of the conversation, and the half of an answer."""
 _NOT_HERE = ("logit_bias", "verbosity", "metadata", "end_user", "safety_identifier", "cache_key")
 
 _decode_tier = msgspec.json.Decoder(str).decode
@@ -58,6 +60,7 @@ def read_request(inbound: Inbound) -> Request:
     if (raw := fields.get("serviceTier")) is not None:
         request.service_tier = _read_tier(raw)
     request.extras = extras | kept.extras()
+    request.needs = [name for name in _KEPT_BY_GOOGLE if name in extras]
     return request
 
 

@@ -40,13 +40,16 @@ def read_thinking(raw: Raw, asked: ReasoningAsked) -> None:
     except codec.UNREADABLE as error:
         raise wrong(error, "generationConfig.thinkingConfig") from None
     asked.shown = asked.state_wanted = said.include_thoughts is True
+    if asked.shown:
+        # Gemini thinks unless it is told not to; who wants to see it counts on that.
+        asked.enabled = asked.adaptive = True
     if said.thinking_budget is not None:
         asked.enabled = said.thinking_budget != 0
         asked.adaptive = said.thinking_budget < 0
         asked.budget_tokens = said.thinking_budget if said.thinking_budget > 0 else None
     level = (said.thinking_level or "").lower()
     if level and level != "thinking_level_unspecified":
-        asked.enabled = True
+        asked.enabled, asked.adaptive = True, False
         asked.effort = level
 
 
