@@ -243,8 +243,8 @@ class ResponsePen:
         said = writer.failed(code or kind, message)
         self._writer = writer
         if not said:
-            # It had come to its end, which could not be kept and has not gone out.
-            return openai_responses.error_event(kind, message, None, code, writer.last_number)
+            # It had come to its end, which could not be kept and so has not gone out.
+            return openai_responses.error_event(kind, message, None, code, writer.place_of_last)
         try:
             await self.keep()
         except StoreUnavailable as error:
@@ -343,9 +343,9 @@ class _PatientWriter:
         return self._writer.kept
 
     @property
-    def last_number(self) -> int:
-        """The number of the last event that was written."""
-        return _decode_numbered(frames(self._last)[-1]).sequence_number
+    def place_of_last(self) -> int:
+        """The number of the first of the events that were written last."""
+        return _decode_numbered(frames(self._last)[0]).sequence_number
 
 
 def _numbered(response_id: str) -> Callable[[str], str]:
