@@ -71,3 +71,10 @@ def test_an_answer_never_exceeds_its_bounds(reply: Reply, tokens: int, character
     assert (answer.finish == "length") == (
         (answer.reasoning, answer.text, answer.calls) != (free.reasoning, free.text, free.calls)
     )
+
+
+def test_the_stop_string_that_was_met_is_known() -> None:
+    stops = Bounds(stops=["c", "b"])
+    assert cut_to_size(Reply(text="a b c"), stops).stop == "b"
+    assert cut_to_size(Reply(text="a"), stops).stop is None
+    assert cut_to_size(Reply(text="a b c"), Bounds(stops=["b"], tokens=0)).stop is None

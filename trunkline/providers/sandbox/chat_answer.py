@@ -85,10 +85,14 @@ class Usage(msgspec.Struct):
 
 
 class Choice(msgspec.Struct):
+    """`stop_reason` is vLLM's way to say which stop string was met:
+    https://docs.vllm.ai/en/latest/api/vllm/entrypoints/openai/protocol.html"""
+
     index: int
     message: Said
     logprobs: Logprobs | None
     finish_reason: str
+    stop_reason: str | UnsetType = UNSET
 
 
 class ChunkChoice(msgspec.Struct):
@@ -96,6 +100,7 @@ class ChunkChoice(msgspec.Struct):
     delta: Said
     logprobs: Logprobs | None
     finish_reason: str | None
+    stop_reason: str | UnsetType = UNSET
 
 
 class Completion(msgspec.Struct):
@@ -150,7 +155,7 @@ def _choice(ask: ChatAsk, index: int, answer: Answer) -> Choice:
     elif calls:
         said.tool_calls = [ToolCall(function=call, id=new_id("call_"), type="function") for call in calls]
     logprobs = logprobs_of(answer.text, ask.top_logprobs) if answer.text and ask.top_logprobs is not None else None
-    return Choice(index, said, logprobs, finish_reason(ask, answer))
+    return Choice(index, said, logprobs, finish_reason(ask, answer), answer.stop or UNSET)
 
 
 def finish_reason(ask: ChatAsk, answer: Answer) -> str:
@@ -205,7 +210,7 @@ def _deltas(ask: ChatAsk, index: int, answer: Answer) -> Iterator[ChunkChoice]:
         yield ChunkChoice(index, Said(content=piece), logprobs, None)
     for said in calls:
         yield ChunkChoice(index, said, None, None)
-    yield ChunkChoice(index, Said(), None, finish_reason(ask, answer))
+    yield ChunkChoice(index, Said(), None, finish_reason(ask, answer), answer.stop or UNSET)
 
 
 def _encrypted(answer: Answer) -> ReasoningEncrypted:

@@ -41,7 +41,7 @@ class CallPieces(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One choice, in pieces of one token each."""
+    """One choice, in pieces of one token each. `stop` is the stop string that ended it."""
 
     reasoning: list[str]
     text: list[str]
@@ -49,6 +49,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     finish: Finish
     tokens: int
     reasoning_tokens: int
+    stop: str | None = None
 
 
 def cut_to_size(reply: Reply, bounds: Bounds) -> Answer:
@@ -56,7 +57,8 @@ def cut_to_size(reply: Reply, bounds: Bounds) -> Answer:
     purse = _Purse(bounds)
     reasoning = purse.take(reply.reasoning)
     thought = purse.spent
-    text = purse.take(_stopped(reply.text, bounds.stops))
+    before, stop = _stopped(reply.text, bounds.stops)
+    text = purse.take(before)
     calls = []
     for call in reply.calls:
         if not purse.afford_name():
@@ -64,13 +66,20 @@ def cut_to_size(reply: Reply, bounds: Bounds) -> Answer:
         calls.append(CallPieces(call.name, purse.take(call.arguments)))
     finish: Finish = "length" if purse.short else "calls" if calls else "stop"
     return Answer(
-        reasoning=reasoning, text=text, calls=calls, finish=finish, tokens=purse.spent, reasoning_tokens=thought
+        reasoning=reasoning,
+        text=text,
+        calls=calls,
+        finish=finish,
+        tokens=purse.spent,
+        reasoning_tokens=thought,
+        stop=stop if finish == "stop" else None,
     )
 
 
-def _stopped(text: str, stops: list[str]) -> str:
-    ends = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
-    return text[: min(ends)] if ends else text
+def _stopped(text: str, stops: list[str]) -> tuple[str, str | None]:
+    """What stands before the first stop string, and which that is."""
+    ends = [(at, stop) for stop in stops if stop and (at := text.find(stop)) >= 0]
+    return (text[: min(ends)[0]], min(ends)[1]) if ends else (text, None)
 
 
 class _Purse:
