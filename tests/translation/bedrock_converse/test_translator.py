@@ -98,12 +98,14 @@ def test_blocks_are_numbered_in_the_order_of_appearance(told: tuple[Answer, list
     open_blocks: set[int] = set()
     for kind, payload in stream:
         index = payload.get("contentBlockIndex")
+        if index is None:
+            continue
         if kind == "contentBlockStop":
             open_blocks.remove(index)
-        elif index is not None and index not in seen:
+        elif index not in seen:
             seen.append(index)
             open_blocks.add(index)
-        elif index is not None:
+        else:
             assert index in open_blocks
     assert seen == list(range(len(seen)))
     assert not open_blocks

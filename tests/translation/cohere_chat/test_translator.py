@@ -61,7 +61,7 @@ def test_a_stream_says_what_the_whole_answer_says(
 def test_parts_are_numbered_in_the_order_of_appearance(told: tuple[Answer, list[Event]]) -> None:
     seen: list[int] = []
     for one in read_stream([stream_of(*told)]):
-        part = getattr(one, "part", None)
+        part: int | None = getattr(one, "part", None)
         if part is not None and part not in seen:
             seen.append(part)
     assert seen == list(range(len(seen)))

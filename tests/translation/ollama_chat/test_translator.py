@@ -68,12 +68,12 @@ def test_a_stream_says_what_the_whole_answer_says(
 @settings(max_examples=60)
 @given(strategies.told(SAYABLE))
 def test_parts_are_numbered_in_the_order_of_appearance(told: tuple[Answer, list[Event]]) -> None:
-    for part in told[0].choices[0].parts:
-        if isinstance(part, ToolCall):
-            part.arguments = mended(part.arguments)
+    for one in told[0].choices[0].parts:
+        if isinstance(one, ToolCall):
+            one.arguments = mended(one.arguments)
     seen: list[int] = []
-    for one in read_stream([stream_of(*told)]):
-        part = getattr(one, "part", None)
+    for event in read_stream([stream_of(*told)]):
+        part: int | None = getattr(event, "part", None)
         if part is not None and part not in seen:
             seen.append(part)
     assert seen == list(range(len(seen)))

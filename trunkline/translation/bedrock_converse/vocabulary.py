@@ -39,7 +39,7 @@ STOP_SEQUENCE_PATH = "/stop_sequence"
 """Where Claude tells which sequence was met, as a JSON pointer: the documentation's own example of
 additionalModelResponseFieldPaths."""
 
-_MAKER = re.compile(r"(?:^|[./:])([a-z0-9]+)\.")
+_MAKER = re.compile(r"(?:^|(?<=[./:]))[a-z0-9]+(?=\.)")
 _MAKERS = frozenset(
     ("ai21", "amazon", "anthropic", "cohere", "deepseek", "google", "meta", "minimax", "mistral", "moonshot")
 ) | {"moonshotai", "nvidia", "openai", "qwen", "writer", "zai"}
