@@ -27,7 +27,7 @@ from trunkline.translation.exchange import (
 from trunkline.translation.gemini.logprobs import write_logprobs
 from trunkline.translation.gemini.reader import Chunks
 from trunkline.translation.gemini.state import wrapped
-from trunkline.translation.gemini.vocabulary import PROTOCOL, finish_reason, response_id
+from trunkline.translation.gemini.vocabulary import PROTOCOL, finish_reason, mended, response_id
 from trunkline.translation.target import Target
 from trunkline.wire import codec
 from trunkline.wire.codec import Fields, encode
@@ -112,7 +112,7 @@ def _args(call: ToolCall) -> Any:
     if not call.custom:
         if not text.strip():
             return Raw(b"{}")
-        raw = Raw(text.encode("utf-8", "replace"))
+        raw = Raw(mended(text).encode("utf-8", "replace"))
         try:
             _decode_object(raw)
         except codec.UNREADABLE:

@@ -6,7 +6,6 @@ a content of results may hold nothing else. Turns of one role that follow each o
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from typing import Any
 
@@ -32,6 +31,7 @@ from trunkline.translation.gemini.vocabulary import (
     is_late,
     media_type_in,
     media_type_of,
+    mended,
     takes_call_ids,
 )
 from trunkline.translation.losses import Losses
@@ -43,9 +43,6 @@ Written = dict[str, Any] | Raw
 
 _USUAL = {"image": "image/jpeg", "document": "application/pdf", "audio": "audio/mpeg", "video": "video/mp4"}
 
-# An escape of half a surrogate pair: valid JSON, and no Unicode; Google refuses the body that holds one.
-_PAIR, _HALF = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}", r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-_ESCAPE = re.compile(rf"{_PAIR}|({_HALF})|\\.", re.DOTALL)
 _decode_object = msgspec.json.Decoder(Fields).decode
 
 
@@ -196,9 +193,7 @@ class Contents:
         return raw
 
     def _whole(self, text: str) -> str:
-        if "\\u" not in text:
-            return text
-        whole = _ESCAPE.sub(lambda escape: "\\ufffd" if escape[1] else escape[0], text)
+        whole = mended(text)
         if whole != text:
             self._losses.changed("tool_calls.arguments", "half a surrogate pair is sent as U+FFFD")
         return whole
@@ -207,7 +202,7 @@ class Contents:
         call = self._calls.get(result.call_id)
         if call is None:
             raise self._losses.refused("turns", f"has a tool's result for no call: '{result.call_id[:128]}'")
-        if result.cache is not None:
+        if any(part.cache is not None for part in (result, *result.parts)):
             self._losses.dropped("cache")
         texts = [part.text for part in result.parts if isinstance(part, Text)]
         if len(texts) > 1:

@@ -43,6 +43,17 @@ NAMES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What callers of this protocol call the neutral fields."""
 
+# An escape of half a surrogate pair: valid JSON, and no Unicode.
+_PAIR, _HALF = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}", r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_ESCAPE = re.compile(rf"{_PAIR}|({_HALF})|\\.", re.DOTALL)
+
+
+def mended(text: str) -> str:
+    """The same JSON text with U+FFFD for halves of surrogate pairs: Google refuses a body that holds one, and its
+    clients cannot read one."""
+    return _ESCAPE.sub(lambda escape: "\\ufffd" if escape[1] else escape[0], text) if "\\u" in text else text
+
+
 _LENGTH = ("MAX_TOKENS", "CONTINUATION")
 _FILTERED = (
     *("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "ESCALATION"),

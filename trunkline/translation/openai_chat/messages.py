@@ -116,7 +116,8 @@ class Messages:
         if shown:
             self._losses.changed("tool_result.media", "sent as a message of the user after the tool's")
             self._shown_later.append({"type": "text", "text": f"What tool call {named} returned:"})
-            self._shown_later += [write_media(part, self._losses) for part in shown]
+            for part in shown:
+                self._shown_later += self._part(part)
         content = self._content(texts)
         if result.is_error:
             self._losses.changed("tool_result.is_error", f"the result's text begins with '{ERROR}'")
