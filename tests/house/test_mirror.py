@@ -8,8 +8,8 @@ from tests.house import tree
 
 # Alembic runs what is in here; the tests of storage/upgrade.py test it as a whole.
 RUN_BY_ALEMBIC = Path("trunkline/storage/migrations")
-# Tests of the house, of the whole server, and of the bench mirror no file of the package.
-MIRROR_NOTHING = {"house", "acceptance", "corpus", "bench"}
+# Tests of the house, of the whole server, of pairs of protocols and of the bench mirror no file of the package.
+MIRROR_NOTHING = {"house", "acceptance", "corpus", "bench", "pairs"}
 
 SOURCES = {
     path for path in tree.sources("trunkline") if path.name != "__init__.py" and not path.is_relative_to(RUN_BY_ALEMBIC)
