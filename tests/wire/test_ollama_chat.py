@@ -33,11 +33,11 @@ def test_lines_are_the_same_however_the_bytes_are_cut(told: list[bytes], ended: 
 
 def test_a_line_has_a_longest_length() -> None:
     assert Lines(max_line_bytes=4).feed(b"1234\n12\n") == [b"1234", b"12"]
-    for pieces in ([b"12345\n"], [b"123", b"45"], [b"1\n2", b"3456"], [b"12345"]):
+    for first, second in ((b"", b"12345\n"), (b"123", b"45"), (b"1\n2", b"3456"), (b"", b"12345")):
         lines = Lines(max_line_bytes=4)
+        lines.feed(first)
         with pytest.raises(UpstreamFailed, match="more than 4 bytes"):
-            for piece in pieces:
-                lines.feed(piece)
+            lines.feed(second)
 
 
 @pytest.mark.parametrize(

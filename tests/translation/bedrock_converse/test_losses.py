@@ -122,7 +122,7 @@ def test_the_table_is_whole() -> None:
     assert MET.keys() | {("output_format", "emulated")} == TABLE
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(strategies.requests(strategies.ANYTHING), st.sampled_from((CLAUDE, LLAMA, NOVA, ADAPTIVE, NEVER)))
 def test_nothing_else_is_told(anything: Request, to: Target) -> None:
     losses = ToldLosses()

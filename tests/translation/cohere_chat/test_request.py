@@ -175,7 +175,7 @@ def test_one_answer_a_call() -> None:
         written(request(n=2))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(strategies.requests(SAYABLE, ()))
 def test_every_word_call_and_result_arrives(asked: Request) -> None:
     body = written(asked)

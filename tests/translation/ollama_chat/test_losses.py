@@ -101,7 +101,7 @@ def test_the_table_is_whole() -> None:
     assert MET.keys() | {("turns.parts", "changed")} == TABLE
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(strategies.requests(strategies.ANYTHING))
 def test_nothing_else_is_told(anything: Request) -> None:
     losses = ToldLosses()
