@@ -63,7 +63,7 @@ def test_a_signature_alone_belongs_to_the_text_before_it() -> None:
     assert events({"text": "", "thoughtSignature": "s"}) == [TextDelta(0, 0, ""), sig(0, "s")]
     thought = {"text": "", "thought": True, "thoughtSignature": "s"}
     assert events({"text": "a", "thought": True}, thought) == [ReasoningDelta(0, 0, "a"), sig(0, "s")]
-    assert events(thought) == [ReasoningDelta(0, 0, ""), sig(0, "s")]
+    assert events(thought) == [sig(0, "s")]
 
 
 def call(part: int, name: str, arguments: str, call_id: str | None = None, *states: StateCame) -> list[Event]:

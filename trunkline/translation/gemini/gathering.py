@@ -109,8 +109,9 @@ class Candidate:
             if not text and not signature:
                 return
             self._new(kind)
-            if not text:
-                out.append(_delta(kind, self.index, self.parts - 1, text))
+            if not text and kind == "text":
+                # A state where nothing of the part has come would be hidden reasoning's, which that of a thought is.
+                out.append(TextDelta(self.index, self.parts - 1, text))
         part = self.parts - 1
         if text:
             out.append(_delta(kind, self.index, part, text))
