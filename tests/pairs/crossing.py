@@ -25,14 +25,18 @@ from trunkline.translation.exchange import (
 from trunkline.translation.streams import CrossedStream
 from trunkline.translation.target import Target
 
-EVERY_PAIR = pytest.mark.parametrize(
-    ("caller", "upstream"),
-    [
+
+def of_pairs(upstreams: Iterable[Upstream]) -> pytest.MarkDecorator:
+    """The test takes `caller` and `upstream`: every caller with each of these."""
+    crossings = [
         pytest.param(caller, upstream, id=f"{caller.protocol}-{upstream.protocol}")
         for caller in CALLERS.values()
-        for upstream in UPSTREAMS.values()
-    ],
-)
+        for upstream in upstreams
+    ]
+    return pytest.mark.parametrize(("caller", "upstream"), crossings)
+
+
+EVERY_PAIR = of_pairs(UPSTREAMS.values())
 CREATED = 1_700_000_000
 CLIENT = Target(provider_id="gateway", model_id="gateway/m", upstream="m")
 

@@ -44,13 +44,14 @@ OTHER = "another"
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """`says` is what an answer of this protocol can hold. `mixes`: parts and choices may come mixed in its streams.
     `mends`: half a surrogate pair in arguments is U+FFFD, as in all that must be an object. `framed`: its streams are
-    AWS's binary messages."""
+    AWS's binary messages. `wants_words`: its reasoning must return to it as text."""
 
     protocol: str
     says: Scope
     mixes: bool = True
     mends: bool = False
     framed: bool = False
+    wants_words: bool = False
     version: str = ""
     write: Callable[[Answer], bytes] | None = None
     write_stream: Callable[[Answer, list[Event]], bytes] | None = None
@@ -66,7 +67,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
             upstream="thinker",
             version=self.version,
             max_output_tokens=100_000,
-            thinking=None,
+            returns_reasoning=self.wants_words,
         )
 
     def whole(self, answer: Answer) -> bytes:
