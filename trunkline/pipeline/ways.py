@@ -217,16 +217,16 @@ class Crossed:
     async def outgoing(self) -> Outgoing:
         target = self._reach.target
         request = await self._request()
-        if self._emulation is None and _has_schema(request) and target.json_schema is False:
+        upstream = self._upstream
+        if self._emulation is None and _has_schema(request) and not _keeps_to_schema(request, target, upstream):
             self._emulation = _emulation(request, target)
         if self._emulation is not None:
             request = self._emulation.request
         losses = Losses(target.model_id, request.names, strict=self._asked.strict)
-        if request.needs and request.protocol != self._upstream.name:
+        if request.needs and request.protocol != upstream.name:
             raise losses.refused(
                 request.needs[0], f"rests on what is kept in the protocol it is from; {target.model_id} has another."
             )
-        upstream = self._upstream
         body = upstream.finished(upstream.translator.write_request(request, target, losses), target)
         self.warnings = losses.warnings
         return Outgoing(upstream.path_of(target, self._asked.inbound), body, upstream.headers(target))
@@ -328,6 +328,13 @@ class Crossed:
 
 def _has_schema(request: Request) -> bool:
     return request.output_format is not None and request.output_format.kind == "json_schema"
+
+
+def _keeps_to_schema(request: Request, target: Target, upstream: ProviderProtocol) -> bool:
+    """Whether the provider sees to it that the answer fits."""
+    form = request.output_format
+    assert form is not None
+    return target.json_schema is not False and (form.schema is None or upstream.translator.takes_schema(form.schema))
 
 
 def _emulation(request: Request, target: Target) -> Emulation:

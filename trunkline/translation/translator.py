@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import msgspec
+from msgspec import Raw
 
 from trunkline.errors import Defect
 from trunkline.translation.exchange import Answer, Request
@@ -30,6 +31,7 @@ class Translator(msgspec.Struct, frozen=True, kw_only=True):
     read_answer     a provider's whole answer (status 200); raises UpstreamFailed when it is none
     write_answer    the body for the caller who asked this Request
     reader, writer  the same for streams
+    takes_schema    may answers be asked for in this schema, of a model that keeps to schemas by itself
     """
 
     protocol: str
@@ -39,4 +41,5 @@ class Translator(msgspec.Struct, frozen=True, kw_only=True):
     write_answer: Callable[[Answer, Request], bytes] = not_spoken
     reader: Callable[[Target, MakeError], StreamReader]
     writer: Callable[[Request], StreamWriter] = not_spoken
+    takes_schema: Callable[[Raw], bool] = lambda schema: True
     losses: Sequence[Loss]

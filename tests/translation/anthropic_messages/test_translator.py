@@ -109,3 +109,9 @@ async def test_a_messages_caller_brings_back_what_was_wrapped() -> None:
         {"role": "user", "content": [result]},
     ]
     assert (await answered(read(body), SIGNED)).choices[0].stop == "end"
+
+
+@pytest.mark.parametrize(("limit", "taken"), [({}, True), ({"maximum": 5}, False)])
+def test_a_schema_is_taken_only_where_the_model_keeps_to_all_of_it(limit: dict[str, int], taken: bool) -> None:
+    schema = {"type": "object", "properties": {"days": {"type": "integer", **limit}}, "additionalProperties": False}
+    assert TRANSLATOR.takes_schema(msgspec.Raw(msgspec.json.encode(schema))) is taken

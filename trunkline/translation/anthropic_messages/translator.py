@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trunkline.translation.anthropic_messages import schemas
 from trunkline.translation.anthropic_messages.answer import read_answer, write_answer
 from trunkline.translation.anthropic_messages.losses import LOSSES
 from trunkline.translation.anthropic_messages.request import read_request, write_request
@@ -18,5 +19,6 @@ TRANSLATOR = Translator(
     write_answer=write_answer,
     reader=Reader,
     writer=Writer,
+    takes_schema=lambda schema: schemas.native(schema) is not None,
     losses=LOSSES,
 )
