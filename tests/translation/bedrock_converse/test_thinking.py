@@ -126,6 +126,18 @@ def test_a_budget_leaves_room_for_the_answer(
     assert losses.told == lost
 
 
+def test_novas_high_effort_stands_alone() -> None:
+    losses = ToldLosses()
+    body = written(request(reasoning=HIGH, temperature=1, top_p=0.99, top_k=5), NOVA, losses)
+    assert body.keys() == {"messages", "additionalModelRequestFields"}
+    assert body["additionalModelRequestFields"] == nova("high")
+    assert losses.told == {("temperature", "changed"), ("top_p", "changed"), ("top_k", "changed")}
+    counted = ToldLosses()
+    body = written(request(reasoning=HIGH, max_tokens=50), NOVA, counted)
+    assert (body["additionalModelRequestFields"], body["inferenceConfig"]) == (nova("medium"), {"maxTokens": 50})
+    assert counted.told == {("reasoning.effort", "clamped")}
+
+
 def test_an_effort_alone_is_no_thinking_to_a_caller_of_messages() -> None:
     alone = ReasoningAsked(effort="low")
     assert said(alone, ADAPTIVE, protocol="anthropic_messages") == (None, "low")

@@ -23,9 +23,14 @@ LOSSES: tuple[Loss, ...] = (
     Loss("service_tier", "dropped", "Other than auto, default, flex and priority."),
     Loss("max_tokens", "clamped", "To the most that the model gives."),
     Loss("temperature", "clamped", "1 is the largest."),
-    Loss("temperature", "changed", "Left out beside Claude's thinking, unless it is 1."),
-    Loss("top_p", "changed", "Left out beside Claude's temperature, and beside thinking unless it is 0.95 or more."),
-    Loss("top_k", "changed", "Left out beside Claude's thinking."),
+    Loss("temperature", "changed", "Left out beside Claude's thinking, unless it is 1, and beside Nova's high effort."),
+    Loss(
+        "top_p",
+        "changed",
+        "Left out beside Claude's temperature, beside its thinking unless it is 0.95 or more, "
+        "and beside Nova's high effort.",
+    ),
+    Loss("top_k", "changed", "Left out beside Claude's thinking and Nova's high effort."),
     Loss("top_k", "dropped", "For models of makers that have no field for it."),
     Loss("stop", "changed", "Claude takes no blank sequences: they are left out."),
     Loss(
@@ -64,7 +69,11 @@ LOSSES: tuple[Loss, ...] = (
     ),
     Loss("reasoning", "clamped", "A budget leaves room for the answer."),
     Loss("reasoning", "dropped", "For models that do not reason, or cannot be told how much."),
-    Loss("reasoning.effort", "clamped", "To the nearest that the model knows."),
+    Loss(
+        "reasoning.effort",
+        "clamped",
+        "To the nearest that the model knows; Nova's high one takes no max_tokens beside it.",
+    ),
     Loss("reasoning.effort", "dropped", "An effort without thinking, for models that take no effort."),
     Loss("cache_control", "dropped", "Of more than four, the first and the last ones stay; only some models keep any."),
     Loss("citations", "dropped", "They name places in another protocol's way."),

@@ -306,12 +306,11 @@ def _write_inference(writing: Writing, think: thinking.Thinking) -> dict[str, An
     if request.temperature is not None and request.temperature > 1:
         losses.clamped("temperature", "1 is the largest that can be sent")
         sampling["temperature"] = 1
-    if think.on:
-        for name, least in (("temperature", 1), ("topP", 0.95)):
-            value = sampling[name]
-            if value is not None and value < least:
-                losses.changed(neutral[name], "left out: it cannot be combined with thinking")
-                sampling[name] = None
+    for name, least in (("temperature", 1), ("topP", 0.95)):
+        value = sampling[name]
+        if value is not None and (think.unsampled or (think.on and value < least)):
+            losses.changed(neutral[name], "left out: it cannot be combined with reasoning")
+            sampling[name] = None
     # Claude refuses both together since Opus 4.1; a top_p of 1 changes nothing.
     both = sampling["temperature"] is not None and sampling["topP"] is not None
     if writing.maker == "anthropic" and both and not writing.own:
@@ -375,8 +374,8 @@ def _write_model_fields(writing: Writing, think: thinking.Thinking, body: dict[s
 def _write_top_k(writing: Writing, think: thinking.Thinking, fields: dict[str, Any]) -> None:
     """Each maker's own name for it: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html"""
     top_k = writing.request.top_k
-    if think.on:
-        writing.losses.changed("top_k", "left out: it cannot be combined with thinking")
+    if think.on or think.unsampled:
+        writing.losses.changed("top_k", "left out: it cannot be combined with reasoning")
     elif writing.maker in ("anthropic", "", "mistral"):
         fields["top_k"] = top_k
     elif writing.maker == "amazon":

@@ -5,7 +5,8 @@ the model itself in `additionalModelRequestFields`, each maker's in his own word
 
 Claude           thinking: https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-extended-thinking.html
                  and claude-messages-adaptive-thinking.html there
-Nova 2           reasoningConfig: https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html
+Nova 2           reasoningConfig: https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html,
+                 whose high effort takes no maximum: https://github.com/UKGovernmentBEIS/inspect_ai/issues/3767
 gpt-oss, Kimi,   reasoning_effort: https://github.com/langchain-ai/docs/pull/5239 and
 DeepSeek V3      https://github.com/langchain-ai/langchain-aws/pull/1261
 GPT              reasoning.effort: https://github.com/stdapi-ai/stdapi.ai/issues/283
@@ -31,13 +32,15 @@ _ANSWER_ROOM = 4096
 
 class Thinking(msgspec.Struct):
     """`fields` go to the model itself, `effort` has a field of its own. `max_tokens` is the request's, which reasoning
-    takes its share of. `on`: Claude thinks, which some parameters may not stand beside; `manual`: by a budget."""
+    takes its share of. `on`: Claude thinks, which some parameters may not stand beside; `manual`: by a budget.
+    `unsampled`: no sampling parameter may stand beside it."""
 
     max_tokens: int | None
     fields: dict[str, Any] = {}
     effort: str | None = None
     on: bool = False
     manual: bool = False
+    unsampled: bool = False
 
 
 def nearest_effort(budget_tokens: int) -> str:
@@ -141,10 +144,7 @@ def _other(writing: Writing, written: Thinking, *, off: bool) -> None:
     """Models of other makers."""
     name, losses = writing.target.upstream.lower(), writing.losses
     if writing.maker == "amazon" and "nova-2" in name:
-        effort = None if off else _effort(writing, _NOVA_EFFORTS) or "medium"
-        written.fields["reasoningConfig"] = (
-            {"type": "disabled"} if off else {"type": "enabled", "maxReasoningEffort": effort}
-        )
+        _nova(writing, written, off=off)
     elif (told := _effort_field(writing.maker, name)) is None:
         if not off:
             losses.dropped("reasoning")
@@ -154,6 +154,18 @@ def _other(writing: Writing, written: Thinking, *, off: bool) -> None:
         effort = "none" if off else _effort(writing, _EFFORTS)
         if effort is not None:
             written.fields |= {"reasoning": {"effort": effort}} if told == "reasoning" else {told: effort}
+
+
+def _nova(writing: Writing, written: Thinking, *, off: bool) -> None:
+    if off:
+        written.fields["reasoningConfig"] = {"type": "disabled"}
+        return
+    effort = _effort(writing, _NOVA_EFFORTS) or "medium"
+    if effort == "high" and written.max_tokens is not None:
+        effort = "medium"
+        writing.losses.clamped("reasoning.effort", "'high' is sent as 'medium': it takes no maximum beside it")
+    written.fields["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": effort}
+    written.unsampled = effort == "high"
 
 
 def _effort_field(maker: str, name: str) -> str | None:
