@@ -92,7 +92,8 @@ class MemoryResponses:
         found = self.kept.get(response_id)
         if found is None or found.status not in RUNNING:
             return found
-        self.kept[response_id] = msgspec.structs.replace(found, status=status)
+        moved = msgspec.json.encode({**decoded(found.response), "status": status})
+        self.kept[response_id] = msgspec.structs.replace(found, status=status, response=moved)
         self.log.append(f"status {status}")
         return self.kept[response_id]
 
