@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.driver import Connection, Reply, ask, json_headers, scope_of
-from tests.pipeline.kept import CHAT, OWN, House, body, events_of, message, own_answer, pieces, said
+from tests.pipeline.kept import CHAT, OWN, House, body, events_of, message, own_answer, pieces, reasoning, said
 from tests.pipeline.scripted import KEY, NOBODY
 from tests.pipeline.scripted import Reply as Upstream
 from tests.pipeline.test_relay import jump
@@ -197,11 +197,11 @@ class TestBackground:
 
     def test_what_runs_here_is_followed_and_cancelled_here(self) -> None:
         async def scene() -> None:
-            front = Front(pieces(*"abcdef", gap_s=10))
+            front = Front(pieces(*"abcdef", gap_s=0.2))
             run = await front.runs.begin(front.house.new_call(), KEY, body(background=True), [])
             response_id = run.key[1]
             following = asyncio.create_task(front.get(f"{PATH}/{response_id}?stream=true"))
-            await asyncio.sleep(35)
+            await asyncio.sleep(0.5)  # less than it takes until events are kept
             cancelled = await front.post(b"", f"{PATH}/{response_id}/cancel")
             assert cancelled.json()["status"] == "cancelled"
             began = asyncio.get_running_loop().time()
@@ -238,6 +238,24 @@ class TestBeside:
             asked = front.house.asked()
             assert [item["role"] for item in asked["input"]] == ["user", "assistant", "user"]
             assert "previous_response_id" not in asked
+
+        play(scene)
+
+    def test_what_is_kept_for_the_next_call_alone_is_never_shown(self) -> None:
+        async def scene() -> None:
+            thought = [own_answer(reasoning(), message(text)) for text in ("hi", "again")]
+            front = Front(*thought)
+            keeper = front.house.keeper.of_connection()
+            first = await front.house.run(keeper, model=OWN, store=False)
+            # It goes on from what is not stored, so its own input holds all of that.
+            second = await front.house.run(keeper, model=OWN, store=True, previous_response_id=first["id"])
+            stored = front.house.responses.kept[second["id"]]
+            for kept in (stored.response, stored.input):
+                assert b'"hidden":true' in kept
+            shown = (await front.get(f"{PATH}/{second['id']}?include=reasoning.encrypted_content")).json()
+            items = (await front.get(f"{PATH}/{second['id']}/input_items")).json()
+            assert [item["type"] for item in shown["output"]] == ["message"]
+            assert [item["type"] for item in items["data"]] == ["message"] * 3
 
         play(scene)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.kept import ACCOUNT, House, body, decoded, events_of, pieces
+from tests.pipeline.kept import ACCOUNT, House, body, chunk, decoded, events_of, pieces
 from tests.pipeline.scripted import KEY, NOBODY, Reply
 from tests.pipeline.test_relay import jump
 from trunkline import clock
@@ -200,6 +200,18 @@ def test_a_process_that_stops_fails_it() -> None:
             assert "stopped" in played.kept(run)["error"]["message"]
             assert played.told(run)[-1]["type"] == "response.failed"
         assert played.house.transport.all_closed()
+
+    play(scene)
+
+
+def test_what_has_come_to_its_end_is_not_failed_any_more() -> None:
+    async def scene() -> None:
+        end = chunk({}, "stop", usage={"prompt_tokens": 3, "completion_tokens": 1}) + b"data: [DONE]\n\n"
+        played = Scene(Reply((0, chunk({"content": "x"})), (0, end), (1e6, b"")))
+        run = await played.begin()
+        await asyncio.sleep(0.1)  # its provider has not said goodbye yet
+        await played.runs.stop()
+        assert (played.status(run), played.told(run)[-1]["type"]) == ("completed", "response.completed")
 
     play(scene)
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from trunkline.catalog.models import Deployment
 from trunkline.catalog.provider_row import Dialect, Provider
 from trunkline.providers import adapter, credentials, passing
+from trunkline.translation import envelope
+from trunkline.translation.exchange import State
 from trunkline.translation.target import Target
-from trunkline.wire import codec, openai_chat
+from trunkline.wire import codec, openai_chat, openai_responses
 
 DIALECTS = [
     Dialect(refuses_stream_options=refuses, max_tokens_only=only, role_in_every_chunk=role, drops=drops)
@@ -161,3 +163,17 @@ def test_one_request_can_be_edited_again_for_the_next_deployment() -> None:
     for dialect in DIALECTS:
         passing.chat_body(request, target(dialect), [])
         assert request.fields == before
+
+
+def test_responses_keep_their_bytes_and_their_state_goes_to_its_maker_alone() -> None:
+    mine, other = (envelope.wrap(State(origin, "sealed==")).encode() for origin in ("p", "q"))
+    items = (b'{"type":"reasoning","summary":[],"encrypted_content":"%b"}' % one for one in (mine, other))
+    body = b'{"model":"m","store":false,"input":[%b,%b,{"role":"user","content":"x"}],"odd":[1.50]}' % tuple(items)
+    warnings: list[str] = []
+    sent = passing.responses_body(openai_responses.read_request(body), target(Dialect()), warnings)
+    asked = msgspec.json.decode(sent)
+    assert b'"odd":[1.50]' in sent
+    assert asked["store"] is False
+    assert asked["model"] == UPSTREAM_NAME
+    assert [item.get("encrypted_content") for item in asked["input"]] == ["sealed==", None]
+    assert warnings == []
