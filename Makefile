@@ -72,6 +72,7 @@ fmt: setup
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format .
 	$(BIN)/python -m trunkline.cli.reference docs/reference/settings.md
+	$(BIN)/python -m trunkline.cli.compatibility docs/compatibility.md
 
 # Locks carry hashes and no address of a registry.
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade \

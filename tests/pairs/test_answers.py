@@ -14,7 +14,7 @@ from tests.pairs.callers import Caller
 from tests.pairs.crossing import EVERY_PAIR, crossed_stream, crossed_whole, held, reread, reread_stream, settled
 from tests.pairs.upstreams import Upstream
 from tests.translation import strategies
-from trunkline.translation.exchange import Part, Turn
+from trunkline.translation.exchange import Answer, Part, Stop, Turn, Usage
 
 LOST = {
     "openai_chat": set(),
@@ -38,11 +38,29 @@ def check(caller: Caller, upstream: Upstream, data: st.DataObject) -> None:
     got, gathered = caller.whole(body), caller.streamed(streamed)
     # (a) the stream says what the whole answer says.
     assert settled(reread_stream(caller, streamed)) == settled(reread(caller, body))
-    said = held(upstream.translator.read_answer(whole, upstream.target()).choices[0].parts)
+    read = upstream.translator.read_answer(whole, upstream.target())
+    assert counted(reread(caller, body)) == counted(read)
+    assert ended(reread(caller, body)) == ended(read)
+    said = held(read.choices[0].parts)
     for client_has, streaming in ((got, False), (gathered, True)):
         again = held(answered(caller.read(caller.next_request(client_has, stream=streaming)).turns))
         lost = {name for name in said if again[name] != said[name]}
         assert lost <= LOST[caller.protocol], {name: (said[name], again[name]) for name in lost}
+
+
+def counted(answer: Answer) -> tuple[int, ...]:
+    """What every protocol has a field for. None where the provider did not count: some callers must have zeros."""
+    usage = answer.usage or Usage(input_tokens=0, output_tokens=0)
+    return usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, usage.reasoning_tokens
+
+
+SAME_END: dict[Stop, Stop] = {"pause": "end", "stop_sequence": "end", "filter": "refusal"}
+"""As far as every protocol tells them apart."""
+
+
+def ended(answer: Answer) -> Stop:
+    stop = answer.choices[0].stop
+    return SAME_END.get(stop, stop)
 
 
 def answered(turns: list[Turn]) -> list[Part]:
