@@ -375,3 +375,17 @@ class TestRecent:
         assert recent.find("resp_5") is None
         recent.keep("resp_6", Context([msgspec.Raw(b"x" * 100)]))
         assert recent.find("resp_6") is not None
+
+
+def test_what_only_the_provider_knows_goes_to_it_as_it_is() -> None:
+    async def scene() -> None:
+        house = House(own_answer(message()), own_answer(message()))
+        part = {"type": "input_file", "file_id": "file_1"}
+        search = {"type": "file_search", "vector_store_ids": ["vs_1"]}
+        first = await house.run(model=OWN, input=[{"role": "user", "content": [part]}], tools=[search])
+        await house.run(model=OWN, input="and?", previous_response_id=first["id"])
+        for place in (0, 1):
+            assert part in house.asked(place)["input"][0]["content"]
+        assert house.asked(0)["tools"] == [search]
+
+    play(scene)
