@@ -33,6 +33,8 @@ TARGETS: list[tuple[Reach, Endpoint, bytes, bytes]] = [
     (reached("openai", api_key="k"), "image_edits", b"api.openai.com", b"/v1/images/edits"),
     (reached("google", api_key="k"), "embeddings", b"generativelanguage.googleapis.com", b"/v1beta/openai/embeddings"),
     (reached("sandbox"), "rerank", b"sandbox", b"/rerank"),
+    (reached("cohere", api_key="k"), "embeddings", b"api.cohere.com", b"/compatibility/v1/embeddings"),
+    (reached("cohere", api_key="k"), "rerank", b"api.cohere.com", b"/v2/rerank"),
     (
         reached("azure", api_key="k", base_url="https://a.openai.azure.com/openai/v1"),
         "transcriptions",

@@ -27,6 +27,16 @@ ENGINES: tuple[Provider, ...] = (
         source="https://docs.ollama.com/api/openai-compatibility",
     ),
     Provider(
+        id="ollama-native",
+        name="Ollama, its own API",
+        base_url="http://127.0.0.1:11434",
+        speaks=(Face("ollama_chat"),),
+        credential="none",
+        # Its examples send the message back whole, thinking included: https://docs.ollama.com/capabilities/tool-calling
+        dialect=Dialect(returns_reasoning=True),
+        source="https://docs.ollama.com/api/chat",
+    ),
+    Provider(
         id="llamacpp",
         name="llama.cpp",
         base_url="http://127.0.0.1:8080/v1",

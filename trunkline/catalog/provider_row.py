@@ -79,7 +79,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """`base_url` is the prefix of every protocol's path; None: it differs by customer, so the settings must give it.
 
     `speaks` are its protocols, the one to cross into first. `offers` are the endpoints it has beside them, under the
-    prefix of its OpenAI protocol; `embeddings_at_once` is the longest list of inputs it takes in one request.
+    prefix of its OpenAI protocol, but for those whose path under the base URL `elsewhere` says. `embeddings_at_once`
+    is the longest list of inputs it takes in one request.
     `key_names` are the usual environment names, first wins. `makes`: how the bare names of its own models begin.
     `closed`: it has the catalog's models and no others. `lower_case`: its API spells the names of models in lower case.
     `source` is where the vendor says all this.
@@ -90,6 +91,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str | None
     speaks: tuple[Face, ...] = CHAT
     offers: tuple[Endpoint, ...] = ()
+    elsewhere: tuple[tuple[Endpoint, str], ...] = ()
     embeddings_at_once: int = 2048
     credential: CredentialKind = "bearer"
     key_names: tuple[str, ...] = ()

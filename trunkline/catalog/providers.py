@@ -162,12 +162,14 @@ MAKERS: tuple[Provider, ...] = (
     Provider(
         id="cohere",
         name="Cohere",
-        base_url="https://api.cohere.ai/compatibility/v1",
-        key_names=("COHERE_API_KEY", "CO_API_KEY"),
-        # https://docs.cohere.com/reference/embed
-        offers=("embeddings",),
+        base_url="https://api.cohere.com",
+        speaks=(Face("openai_chat", "/compatibility/v1"), Face("cohere_chat", "/v2")),
+        # https://docs.cohere.com/reference/embed and https://docs.cohere.com/reference/rerank
+        offers=("embeddings", "rerank"),
+        elsewhere=(("rerank", "/v2/rerank"),),
         embeddings_at_once=96,
-        source="https://docs.cohere.com/docs/compatibility-api",
+        key_names=("COHERE_API_KEY", "CO_API_KEY"),
+        source="https://docs.cohere.com/docs/compatibility-api and https://docs.cohere.com/reference/chat",
         makes=("command", "c4ai-", "embed-v"),
         prices=(PriceList("cohere"),),
     ),

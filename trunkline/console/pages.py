@@ -177,7 +177,8 @@ def _body_fields(spec: dict[str, Any], operation: dict[str, Any]) -> list[dict[s
     body = operation.get("requestBody")
     if body is None:
         return []
-    schema = _resolved(spec, body["content"]["application/json"]["schema"])
+    # JSON or a form: either has fields.
+    schema = _resolved(spec, next(iter(body["content"].values()))["schema"])
     return [
         {
             "name": name,

@@ -163,6 +163,10 @@ def _place(row: Provider, here: Place) -> Placed:
         key = here.usual_key
     if key is None and given.base_url is None and row.key_names:
         raise here.missing("api_key", row.key_names[0])
+    base_url = base_url.rstrip("/")
+    # A base URL may be written as another client of one of its protocols wants it.
+    for face in row.speaks:
+        base_url = base_url.removesuffix(face.prefix)
     return Placed(base_url=base_url, key=key)
 
 

@@ -52,7 +52,7 @@ def endpoint_request(reached: Reach, endpoint: Endpoint, content: Content, cross
         headers.append((ACCOUNT_HEADER, crossing.account_id.encode()))
     return UpstreamRequest(
         origin=upstream.origin,
-        target=_target(reached, PATHS[endpoint]),
+        target=_target(reached, endpoint),
         headers=headers,
         body=content.whole,
         stream_body=content.pieces,
@@ -63,8 +63,11 @@ def endpoint_request(reached: Reach, endpoint: Endpoint, content: Content, cross
     )
 
 
-def _target(reached: Reach, path: bytes) -> bytes:
-    upstream = reached.upstream
+def _target(reached: Reach, endpoint: Endpoint) -> bytes:
+    upstream, path = reached.upstream, PATHS[endpoint]
     if upstream.row.credential == "azure":
         return targets.azure(reached.prefix, path, reached.target.upstream, upstream.api_version)
+    for named, elsewhere in upstream.row.elsewhere:
+        if named == endpoint:
+            return upstream.path_prefix + elsewhere.encode("ascii")
     return reached.prefix + path

@@ -98,6 +98,8 @@ def joined(stream: list[JSON]) -> JSON:
                 "refusal": None,
             }
         choice["finish_reason"] = each["finish_reason"]
+        if "stop_reason" in each:
+            choice["stop_reason"] = each["stop_reason"]
     return {
         "choices": [choices[index] for index in sorted(choices)],
         "usage": last["usage"],
