@@ -138,6 +138,10 @@ def put_together(chunks: list[Response]) -> Response:
 
 
 def _add(content: Content, part: Part) -> None:
+    if part == Part(text=""):
+        return  # the end of a stream brings one
+    if part == Part(text=""):
+        return  # the end of a stream
     parts = content.parts = content.parts or []
     last = parts[-1] if parts else None
     if (

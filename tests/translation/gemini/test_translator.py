@@ -33,7 +33,7 @@ from trunkline.translation.exchange import (
 )
 from trunkline.translation.gemini.translator import TRANSLATOR
 from trunkline.translation.losses import Losses
-from trunkline.wire import gemini
+from trunkline.wire import codec, gemini
 
 ASKED = Request(protocol="gemini", model="m", turns=[], reasoning=ReasoningAsked(shown=True), n=2)
 MIXED = Scope(protocol="gemini", summaries=True, text_state=True, call_state=True, media_in_answers=("image",))
@@ -133,12 +133,13 @@ def test_a_request_keeps_everything_that_is_not_in_the_losses(request: Request) 
 @given(REQUESTS)
 def test_equal_beginnings_are_equal_bytes(request: Request) -> None:
     """Of two calls of one conversation, up to the content that the second one adds."""
-    request.output_format = None
     longer = copy.deepcopy(request)
     longer.turns += [Turn(role="assistant", parts=[Text(text="a")]), Turn(role="user", parts=[Text(text="b")])]
     bodies = [TRANSLATOR.write_request(one, GEMINI_3, Losses("m", {})) for one in (request, longer)]
-    first, second = (body.partition(b'"generationConfig"')[0].rstrip(b",}]") for body in bodies)
-    assert second.startswith(first)
+    first, second = (codec.fields(body, frozenset()) for body in bodies)
+    assert list(first) == list(second)
+    assert bytes(second.pop("contents")).startswith(bytes(first.pop("contents")).rstrip(b"]}"))
+    assert {name: bytes(raw) for name, raw in first.items()} == {name: bytes(raw) for name, raw in second.items()}
 
 
 def conversation(request: Request, *, written: bool) -> list[tuple[str, list[Any]]]:
@@ -207,6 +208,7 @@ def plain_parameters(request: Request) -> Request:
     request = copy.copy(request)
     for name in LOST:
         setattr(request, name, None)
+    request.seed = None if request.seed is None else request.seed % 2**31
     request.service_tier = None if request.service_tier == "auto" else request.service_tier
     choice = request.tool_choice
     if choice is not None and choice.mode == "auto":

@@ -59,7 +59,9 @@ def test_text_and_the_end() -> None:
     assert chunks(TextDelta(0, 0, "a\u2028"), TextDelta(0, 0, ""), Finished(0, "end"), Used(USAGE), Ended()) == [
         {"candidates": [{"content": {"parts": [{"text": "a\u2028"}], "role": "model"}, "index": 0}], **head},
         {
-            "candidates": [{"content": {"role": "model"}, "finishReason": "STOP", "index": 0}],
+            "candidates": [
+                {"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": "STOP", "index": 0}
+            ],
             "usageMetadata": {
                 "promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5,
                 "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 3}],
@@ -67,6 +69,19 @@ def test_text_and_the_end() -> None:
             **head,
         },
     ]  # fmt: skip
+
+
+def test_an_answer_of_nothing_has_no_parts() -> None:
+    for events in ((), (ReasoningDelta(0, 0, "hidden"),), (TextDelta(0, 0, ""),)):
+        (last,) = chunks(*events, Finished(0, "filter"), Ended())
+        assert last["candidates"] == [{"content": {"role": "model"}, "finishReason": "SAFETY", "index": 0}]
+
+
+def test_no_content_of_an_answer_is_without_parts() -> None:
+    """Else Google's own library leaves the answer out of its chats (chats.py, _validate_response)."""
+    events = [*call(0, "{}"), TextDelta(0, 1, "a"), PartCame(0, 2, Media(kind="image", data="AAAA"))]
+    found = chunks(*events, Finished(0, "end"), Used(USAGE), Ended())
+    assert all(chunk["candidates"][0]["content"]["parts"] for chunk in found)
 
 
 def call(part: int, *pieces: str, custom: bool = False) -> list[Event]:

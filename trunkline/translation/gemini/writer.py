@@ -71,11 +71,12 @@ class _Call:
 class _Choice:
     """What has been written of one, and the calls that wait, in the order of the parts."""
 
-    __slots__ = ("calls", "head", "kinds", "summaries", "tail")
+    __slots__ = ("calls", "head", "kinds", "said", "summaries", "tail")
 
     def __init__(self, choice: int) -> None:
         self.head = b'{"candidates":[{"content":{"parts":['
         self.tail = b'],"role":"model"},"index":%d}],' % choice
+        self.said = False
         self.calls: dict[int, _Call] = {}
         self.kinds: dict[int, str] = {}
         self.summaries: dict[int, int | None] = {}
@@ -147,13 +148,16 @@ class Writer:
         return opened
 
     def _chunk(self, choice: _Choice, part: bytes) -> None:
+        choice.said = True
         self._out.append(b"%b%b%b%b" % (choice.head, part, choice.tail, self._tail))
 
     def _text(self, event: TextDelta) -> None:
         choice = self._opened(event.choice, event.part, "text")
         if event.logprobs is not None:
+            choice.said = True
             self._text_with_logprobs(event)
         elif event.text:
+            choice.said = True
             self._out.append(b'%b{"text":%b}%b%b' % (choice.head, encode(event.text), choice.tail, self._tail))
 
     def _text_with_logprobs(self, event: TextDelta) -> None:
@@ -231,7 +235,10 @@ class Writer:
         self._send_calls(choice, only_whole=False)
         self._send_held(None)
         self._finishes += 1
-        self._held = b'{"candidates":[{"content":{"role":"model"},"finishReason":%b,"index":%d}],' % (
+        # Google's own library leaves an answer out of its chats when one of its contents has no parts.
+        parts = b'"parts":[{"text":""}],' if choice.said else b""
+        self._held = b'{"candidates":[{"content":{%b"role":"model"},"finishReason":%b,"index":%d}],' % (
+            parts,
             encode(finish_reason(event.stop)),
             event.choice,
         )
