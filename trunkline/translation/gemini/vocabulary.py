@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from msgspec import Raw
@@ -19,28 +18,26 @@ from trunkline.translation.target import Target
 PROTOCOL: Final = "gemini"
 NULL: Final = b"null"
 
-NAMES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "turns": "contents",
-        "tool_choice": "toolConfig.functionCallingConfig",
-        "tool_calls.arguments": "contents.parts.functionCall.args",
-        "output_format": "generationConfig.responseSchema",
-        "reasoning": "generationConfig.thinkingConfig",
-        "reasoning.effort": "generationConfig.thinkingConfig.thinkingLevel",
-        "max_tokens": "generationConfig.maxOutputTokens",
-        "temperature": "generationConfig.temperature",
-        "top_p": "generationConfig.topP",
-        "top_k": "generationConfig.topK",
-        "presence_penalty": "generationConfig.presencePenalty",
-        "frequency_penalty": "generationConfig.frequencyPenalty",
-        "logprobs": "generationConfig.responseLogprobs",
-        "top_logprobs": "generationConfig.logprobs",
-        "seed": "generationConfig.seed",
-        "stop": "generationConfig.stopSequences",
-        "n": "generationConfig.candidateCount",
-        "service_tier": "serviceTier",
-    }
-)
+NAMES: Final[Mapping[str, str]] = {
+    "turns": "contents",
+    "tool_choice": "toolConfig.functionCallingConfig",
+    "tool_calls.arguments": "contents.parts.functionCall.args",
+    "output_format": "generationConfig.responseSchema",
+    "reasoning": "generationConfig.thinkingConfig",
+    "reasoning.effort": "generationConfig.thinkingConfig.thinkingLevel",
+    "max_tokens": "generationConfig.maxOutputTokens",
+    "temperature": "generationConfig.temperature",
+    "top_p": "generationConfig.topP",
+    "top_k": "generationConfig.topK",
+    "presence_penalty": "generationConfig.presencePenalty",
+    "frequency_penalty": "generationConfig.frequencyPenalty",
+    "logprobs": "generationConfig.responseLogprobs",
+    "top_logprobs": "generationConfig.logprobs",
+    "seed": "generationConfig.seed",
+    "stop": "generationConfig.stopSequences",
+    "n": "generationConfig.candidateCount",
+    "service_tier": "serviceTier",
+}
 """What callers of this protocol call the neutral fields."""
 
 # An escape of half a surrogate pair: valid JSON, and no Unicode.
