@@ -18,7 +18,7 @@ ERRORS: list[tuple[bytes, ErrorFacts]] = [
     (b'{"error":{"message":"m","code":"503"}}', ErrorFacts(message="m", code="503", status=503)),
     (
         b'{"type":"error","error":{"type":"overloaded_error","message":"m"},"request_id":"r"}',
-        ErrorFacts(message="m", type="overloaded_error"),
+        ErrorFacts(message="m", type="overloaded_error", status=529),
     ),
     (b'{"error":"Model not found"}', ErrorFacts(message="Model not found")),
     (b'{"error":["a"]}', ErrorFacts(message='["a"]')),

@@ -28,7 +28,17 @@ from trunkline.providers.protocols import ProviderProtocol
 from trunkline.providers.transport import Headers
 from trunkline.translation import continuity
 from trunkline.translation.collect import Collector
-from trunkline.translation.exchange import Answer, Began, CallBegan, Event, Finished, ReasoningDelta, Request, StateCame
+from trunkline.translation.exchange import (
+    Answer,
+    Began,
+    CallBegan,
+    Event,
+    Finished,
+    ReasoningDelta,
+    Request,
+    StateCame,
+    TextDelta,
+)
 from trunkline.translation.losses import Losses
 from trunkline.translation.streams import CrossedStream, StreamWriter
 from trunkline.translation.target import Target
@@ -192,6 +202,7 @@ class Crossed:
         "_repairs",
         "_seen",
         "_sidecar",
+        "_texts",
         "_upstream",
         "usage",
         "warnings",
@@ -207,6 +218,7 @@ class Crossed:
         self._answer: Answer | None = None
         self._seen: list[Event] = []
         self._has_state = False
+        self._texts: dict[int, int] = {}
         self.warnings: list[str] = []
         self.usage: Usage | None = None
 
@@ -297,9 +309,13 @@ class Crossed:
         """What the answer is called, and what of it later calls may need."""
         for event in events:
             kind = type(event)
-            if kind is StateCame:
-                self._has_state = True
-                self._seen.append(event)
+            if isinstance(event, TextDelta):
+                self._texts[event.choice] = event.part
+            elif isinstance(event, StateCame):
+                # That of a text is no call's, and nothing else of the text is kept.
+                if self._texts.get(event.choice) != event.part:
+                    self._has_state = True
+                    self._seen.append(event)
             elif kind is CallBegan or kind is ReasoningDelta:
                 self._seen.append(event)
             elif isinstance(event, Began):

@@ -15,7 +15,7 @@ from trunkline.wire.codec import Fields, encode
 
 class ErrorFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider said went wrong, as it said it: the message may hold anything and is at most 4,096 characters.
-    `status` is an HTTP status that the body itself names."""
+    `status` is an HTTP status that the body itself names, by its number or by a type that stands for one."""
 
     message: str
     type: str | None = None
@@ -24,6 +24,9 @@ class ErrorFacts(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None = None
 
 
+# Types that stand for a status, where an event in the middle of an answer names none:
+# https://platform.claude.com/docs/en/api/errors
+_STATUSES = {"rate_limit_error": 429, "timeout_error": 504, "overloaded_error": 529}
 _NO_ERROR = frozenset((b"", b"null", b"false", b"{}", b'""', b"[]", b"0"))
 MAX_MESSAGE = 4096
 
@@ -78,15 +81,16 @@ def _facts(said: Any, fields: Fields) -> ErrorFacts:
     number = next((n for n in (code, status) if isinstance(n, int) and 400 <= n <= 599), None)
     if number is None and isinstance(code, str) and re.fullmatch("[45][0-9][0-9]", code):
         number = int(code)
+    kind = _short(said.get("type"))
     message = said.get("message")
     if not isinstance(message, str):
         message = _detail(message) if message is not None else ""
     return ErrorFacts(
         message=message[:MAX_MESSAGE],
-        type=_short(said.get("type")),
+        type=kind,
         code=_short(code),
         param=_short(said.get("param")),
-        status=number,
+        status=_STATUSES.get(kind or "") if number is None else number,
     )
 
 
