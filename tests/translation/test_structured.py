@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from trunkline.errors import InvalidRequest
 from trunkline.translation.exchange import (
     Answer,
     ArgumentsDelta,
@@ -23,7 +22,7 @@ from trunkline.translation.exchange import (
     ToolCall,
     Turn,
 )
-from trunkline.translation.structured import Emulation, Schema
+from trunkline.translation.structured import Emulation
 from trunkline.wire.codec import Raw, encode
 
 PERSON = {
@@ -43,38 +42,6 @@ def asked(schema: Any = PERSON) -> Request:
 
 def answer(*parts: Any, stop: Any = "end") -> Answer:
     return Answer(id="1", model="m", choices=[Choice(parts=list(parts), stop=stop)])
-
-
-@pytest.mark.parametrize(
-    ("text", "wrong"),
-    [
-        (FITS, None),
-        ('{"name":"Ada"}', "At the whole answer: 'age' is a required property."),
-        ('{"name":"Ada","age":"old"}', "At age: 'old' is not of type 'integer'."),
-        ('{"name":"ada","age":1}', "At name: 'ada' does not match '^[A-Z]'."),
-        ("Ada, 36", "It is not JSON: invalid character (byte 0)."),
-        ('{"name":"Ada","age":1', "It is not JSON: Input data was truncated."),
-    ],
-)
-def test_what_is_wrong_is_told(text: str, wrong: str | None) -> None:
-    assert Schema(Raw(encode(PERSON)), "p").problem(text) == wrong
-
-
-@pytest.mark.parametrize("schema", [7, "x", [], {"type": "nothing"}, {"properties": 3}])
-def test_what_is_no_schema_is_refused_by_name(schema: Any) -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        Schema(Raw(encode(schema)), "response_format.json_schema.schema")
-    assert caught.value.param == "response_format.json_schema.schema"
-
-
-def test_references_lead_nowhere_outside_and_slow_patterns_are_not_tried() -> None:
-    assert Schema(Raw(encode({"$ref": "http://127.0.0.1:1/x"})), "p").problem("{}") is None
-    assert (
-        Schema(Raw(encode({"type": "string", "pattern": "(a+)+$"})), "p").problem(encode("a" * 40 + "!").decode())
-        is None
-    )
-    tree = {"$defs": {"n": {"type": "object", "properties": {"next": {"$ref": "#/$defs/n"}}}}, "$ref": "#/$defs/n"}
-    assert Schema(Raw(encode(tree)), "p").problem('{"next":{"next":7}}') is not None
 
 
 def test_by_a_tool_that_must_be_called() -> None:

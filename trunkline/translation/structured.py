@@ -8,17 +8,9 @@ is wrong with it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import msgspec
-from jsonschema import Draft202012Validator, exceptions, validators
-from msgspec import Raw
-from referencing import Registry
-from referencing.exceptions import Unresolvable
 
-from trunkline.errors import InvalidRequest
-from trunkline.translation import patterns
 from trunkline.translation.exchange import (
     Answer,
     ArgumentsDelta,
@@ -37,54 +29,11 @@ from trunkline.translation.exchange import (
     ToolChoice,
     Turn,
 )
-from trunkline.wire import codec
+from trunkline.translation.json_schema import Schema
 
 MOST_REPAIRS = 2
-SHOWN_CHARACTERS = 500
 _FENCED = re.compile(r"\s*```(?:json|JSON)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 _TOOL_NAME = re.compile(r"[^A-Za-z0-9_-]")
-
-
-class Schema:
-    """A caller's schema. Raises InvalidRequest, naming `param`, when it is none.
-
-    References to other places are not followed; a pattern that could take for ever to match is not checked.
-    """
-
-    def __init__(self, raw: Raw | None, param: str) -> None:
-        schema: Any = True if raw is None else msgspec.json.decode(raw)
-        if not isinstance(schema, dict | bool):
-            raise InvalidRequest(f"'{param}' must be a JSON schema: an object.", param=param)
-        kind = validators.validator_for(schema, default=Draft202012Validator)
-        try:
-            kind.check_schema(schema if isinstance(schema, dict) else {})
-        except exceptions.SchemaError as error:
-            said = error.message[:SHOWN_CHARACTERS]
-            raise InvalidRequest(f"'{param}' is no JSON schema: {said}", param=param) from None
-        except RecursionError:
-            raise InvalidRequest(f"'{param}' is nested too deeply.", param=param) from None
-        extend: Any = validators.extend
-        self._validator = extend(kind, {"pattern": _pattern})(schema, registry=Registry())
-
-    def problem(self, text: str) -> str | None:
-        """What is wrong with an answer, in a sentence; None when it fits."""
-        try:
-            value = msgspec.json.decode(text.encode("utf-8", "surrogatepass"))
-        except codec.UNREADABLE as error:
-            return f"It is not JSON: {str(error).removeprefix('JSON is malformed: ')}."
-        try:
-            wrong = exceptions.best_match(self._validator.iter_errors(value))
-        except (RecursionError, Unresolvable):
-            return None
-        if wrong is None:
-            return None
-        place = wrong.json_path.removeprefix("$").lstrip(".") or "the whole answer"
-        return f"At {place}: {wrong.message[:SHOWN_CHARACTERS]}."
-
-
-def _pattern(validator: Any, pattern: str, instance: object, schema: object) -> Iterator[exceptions.ValidationError]:
-    if isinstance(instance, str) and patterns.is_safe(pattern) and not re.search(pattern, instance):
-        yield exceptions.ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
 class Emulation:
