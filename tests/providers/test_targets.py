@@ -25,9 +25,6 @@ ARN = "arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/abc"
                 b"/converse-stream"
             ),
         ),
-        (targets.gemini("gemini-2.5-pro", streaming=False), b"/models/gemini-2.5-pro:generateContent"),
-        (targets.gemini("gemini-2.5-pro", streaming=True), b"/models/gemini-2.5-pro:streamGenerateContent?alt=sse"),
-        (targets.gemini_count_tokens("gemini-2.5-pro"), b"/models/gemini-2.5-pro:countTokens"),
         (targets.vertex_messages("claude-x@20250514", streaming=False), b"/models/claude-x@20250514:rawPredict"),
         (targets.vertex_messages("claude-x", streaming=True), b"/models/claude-x:streamRawPredict"),
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trunkline.catalog.provider_row import Face, PriceList, Provider
+from trunkline.catalog.provider_row import Dialect, Face, PriceList, Provider
 
 CLOUDS: tuple[Provider, ...] = (
     Provider(
@@ -44,6 +44,8 @@ CLOUDS: tuple[Provider, ...] = (
             Face("anthropic_messages", "/publishers/anthropic", version="vertex-2023-10-16", only=("claude",)),
         ),
         credential="google",
+        # Its v1 refuses ids of calls: https://github.com/vercel/ai/issues/15664
+        dialect=Dialect(drops=("tool_calls.id",)),
         key_names=("GOOGLE_VERTEX_API_KEY",),
         other_names=("vertexai", "vertex-ai", "vertex_ai", "google-vertex"),
         source="https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",

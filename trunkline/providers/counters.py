@@ -13,7 +13,7 @@ from trunkline.errors import UpstreamFailed
 from trunkline.providers import targets
 from trunkline.providers.protocols import VERTEX
 from trunkline.translation.target import Target
-from trunkline.wire import anthropic_messages, anthropic_messages_answer, codec, openai_responses
+from trunkline.wire import anthropic_messages, anthropic_messages_answer, codec, gemini, gemini_answer, openai_responses
 from trunkline.wire.codec import Fields, encode
 from trunkline.wire.usage import MAX_COUNT
 
@@ -35,12 +35,7 @@ class _ResponsesCount(msgspec.Struct):
     input_tokens: _Count
 
 
-class _GeminiCount(msgspec.Struct, rename="camel"):
-    total_tokens: _Count = 0
-
-
 _decode_responses = msgspec.json.Decoder(_ResponsesCount).decode
-_decode_gemini = msgspec.json.Decoder(_GeminiCount).decode
 
 
 def _read_responses(body: bytes) -> int:
@@ -50,15 +45,13 @@ def _read_responses(body: bytes) -> int:
         raise UpstreamFailed("The provider's answer is not a count of tokens.") from None
 
 
-def _read_gemini(body: bytes) -> int:
-    try:
-        return _decode_gemini(body).total_tokens
-    except codec.UNREADABLE:
-        raise UpstreamFailed("The provider's answer is not a count of tokens.") from None
-
-
 def _messages_path(target: Target) -> bytes:
     return targets.VERTEX_COUNT_TOKENS if target.version.startswith(VERTEX) else anthropic_messages.COUNT_TARGET
+
+
+def _messages_body(fields: Fields, target: Target) -> bytes:
+    """Where a call's path names the model, a count's body does all the same: the page above VERTEX_COUNT_TOKENS."""
+    return encode({"model": Raw(encode(target.upstream)), **fields})
 
 
 def _gemini_body(fields: Fields, target: Target) -> bytes:
@@ -76,6 +69,7 @@ COUNTERS: Final[Mapping[str, Counter]] = MappingProxyType(
             )
             | {"cache_control", "context_management", "mcp_servers"},
             anthropic_messages_answer.read_count,
+            _messages_body,
         ),
         # https://platform.openai.com/docs/api-reference/responses/input-tokens
         "openai_responses": Counter(
@@ -85,9 +79,9 @@ COUNTERS: Final[Mapping[str, Counter]] = MappingProxyType(
             _read_responses,
         ),
         "gemini": Counter(
-            lambda target: targets.gemini_count_tokens(target.upstream),
+            lambda target: gemini.count_path(target.upstream),
             frozenset(("contents", "systemInstruction", "tools", "toolConfig", "generationConfig")),
-            _read_gemini,
+            gemini_answer.read_count,
             _gemini_body,
         ),
     }

@@ -14,7 +14,7 @@ from trunkline.providers import targets
 from trunkline.providers.transport import Headers
 from trunkline.translation.target import Target
 from trunkline.translation.translator import Translator
-from trunkline.wire import anthropic_messages, cohere_chat, ollama_chat, openai_chat, openai_responses
+from trunkline.wire import anthropic_messages, cohere_chat, gemini, ollama_chat, openai_chat, openai_responses
 from trunkline.wire.codec import Raw, answer_fields, encode
 from trunkline.wire.inbound import Inbound
 
@@ -96,8 +96,8 @@ PROTOCOLS: Final[Mapping[str, ProviderProtocol]] = MappingProxyType(
             ),
             ProviderProtocol(
                 name="gemini",
-                path=lambda target: targets.gemini(target.upstream, streaming=False),
-                stream_path=lambda target: targets.gemini(target.upstream, streaming=True),
+                path=lambda target: gemini.path(target.upstream, stream=False),
+                stream_path=lambda target: gemini.path(target.upstream, stream=True),
             ),
             ProviderProtocol(name="cohere_chat", path=lambda target: cohere_chat.TARGET),
             ProviderProtocol(name="ollama_chat", path=lambda target: ollama_chat.TARGET),

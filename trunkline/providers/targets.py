@@ -32,16 +32,6 @@ def bedrock_converse(model: str, *, streaming: bool) -> bytes:
     return b"/model/" + segment(model) + (b"/converse-stream" if streaming else b"/converse")
 
 
-def gemini(model: str, *, streaming: bool) -> bytes:
-    """Without alt=sse a stream is one JSON array: https://ai.google.dev/api/generate-content"""
-    verb = b":streamGenerateContent?alt=sse" if streaming else b":generateContent"
-    return b"/models/" + segment(model) + verb
-
-
-def gemini_count_tokens(model: str) -> bytes:
-    return b"/models/" + segment(model) + b":countTokens"
-
-
 def vertex_messages(model: str, *, streaming: bool) -> bytes:
     """Claude on Vertex AI: https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai
 

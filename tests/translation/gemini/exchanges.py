@@ -23,7 +23,9 @@ GEMINI_3 = Target(
 GEMINI_25 = Target(
     provider_id="google", model_id="google/gemini-2.5-flash", upstream="gemini-2.5-flash", thinking="budget"
 )
-VERTEX = msgspec.structs.replace(GEMINI_3, provider_id="vertex", model_id="vertex/gemini-3-flash")
+VERTEX = msgspec.structs.replace(
+    GEMINI_3, provider_id="vertex", model_id="vertex/gemini-3-flash", drops=("tool_calls.id",)
+)
 
 
 def said(facts: ErrorFacts) -> UpstreamError:

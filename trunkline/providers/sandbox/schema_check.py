@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from trunkline.providers.sandbox.pattern_values import Budget, Pattern, Unfillable
 
 _DEEPEST = 120
+_BREADTH_A_STEP = 20
 
 TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
 _UNREAD = ("$dynamicRef", "$recursiveRef", "unevaluatedProperties", "unevaluatedItems", "dependencies")
@@ -22,7 +23,7 @@ class Document:
 
     __slots__ = ("_patterns", "budget", "root")
 
-    def __init__(self, root: object, steps: int = 60_000) -> None:
+    def __init__(self, root: object, steps: int = 25_000) -> None:
         self.root = root
         self.budget = Budget(steps)
         self._patterns: dict[str, Pattern] = {}
@@ -53,7 +54,7 @@ class Document:
 
     def accepts(self, schema: object, value: object, depth: int = 0) -> bool:
         """Raises Unfillable for a schema that is none, or that uses what is not checked here."""
-        self.budget.spend(1)
+        self.budget.spend(1 + breadth(schema) // _BREADTH_A_STEP)
         if depth > _DEEPEST:
             raise Unfillable("refers to itself without end")
         if isinstance(schema, bool):
@@ -71,6 +72,13 @@ class Document:
         )
 
 
+def breadth(schema: object) -> int:
+    """How much its keywords list: what they name is gone through for every value."""
+    if not isinstance(schema, dict):
+        return 0
+    return sum(len(rule) for rule in schema.values() if isinstance(rule, (dict, list)))
+
+
 def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -84,6 +92,15 @@ def same(one: object, other: object) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
     return one == other
+
+
+def key_of(value: object) -> object:
+    """Equal for what is the `same`, and fit for a set."""
+    if isinstance(value, dict):
+        return frozenset((name, key_of(member)) for name, member in value.items())
+    if isinstance(value, list):
+        return tuple(map(key_of, value))
+    return (bool, value) if isinstance(value, bool) else value
 
 
 def types_of(schema: dict[str, object]) -> list[str]:

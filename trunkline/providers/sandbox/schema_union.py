@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trunkline.providers.sandbox.schema_check import is_number, items_of, same
+from trunkline.providers.sandbox.schema_check import is_number, items_of, key_of, same
 
 _GREATER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _LESSER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
@@ -57,7 +57,8 @@ def _joined(joined: dict[str, object], keyword: str, rule: object, other: dict[s
         if keyword in ("required", "allOf"):
             return {keyword: mine + rule}
         if keyword == "enum":
-            return {keyword: [each for each in mine if any(same(each, yours) for yours in rule)]}
+            theirs = set(map(key_of, rule))
+            return {keyword: [each for each in mine if key_of(each) in theirs]}
     return {keyword: {"allOf": [mine, rule]}} if keyword in _NESTED else {}
 
 

@@ -17,12 +17,22 @@ import msgspec
 from trunkline.errors import InvalidRequest
 from trunkline.providers.sandbox import schema_check
 from trunkline.providers.sandbox.pattern_values import Unfillable
-from trunkline.providers.sandbox.schema_check import Document, bound_of, items_of, members_of, names_of, size_of
+from trunkline.providers.sandbox.schema_check import (
+    Document,
+    bound_of,
+    breadth,
+    items_of,
+    members_of,
+    names_of,
+    size_of,
+)
 from trunkline.providers.sandbox.schema_union import both, ways_of
 from trunkline.providers.sandbox.words import LEXICON
 
 _DEPTHS = (6, 12, 24, 40)
 _MOST_NODES = 2_000
+_MOST_SCHEMA_NODES = 10_000
+_WAYS_A_STEP = 2_000
 _MOST_CHARACTERS = 100_000
 _LONGEST_STRING = 10_000
 _MOST_ITEMS = 1_000
@@ -64,12 +74,27 @@ def fill(schema: object, hints: Hints, seed: int, where: str) -> object:
     Raises InvalidRequest about `where` when the schema is none, has no finite value, or asks for what is not made here.
     """
     try:
+        _refuse_large(schema)
         return _filled(schema, hints, seed)
     except Unfillable as reason:
         trouble = str(reason)
     except RecursionError:
         trouble = "is nested too deeply"
     raise InvalidRequest(f"the schema {trouble}", code="invalid_schema", param=where)
+
+
+def _refuse_large(schema: object) -> None:
+    left = [schema]
+    nodes = 0
+    while left:
+        node = left.pop()
+        nodes += 1
+        if isinstance(node, dict):
+            left += node.values()
+        elif isinstance(node, list):
+            left += node
+        if nodes + len(left) > _MOST_SCHEMA_NODES:
+            raise Unfillable(f"has over {_MOST_SCHEMA_NODES:,} parts")
 
 
 def _filled(schema: object, hints: Hints, seed: int) -> object:
@@ -106,7 +131,8 @@ class _Filler:
         self._names = list(hints.names)
 
     def value(self, schema: object, depth: int) -> object:
-        self._document.budget.spend(1)
+        # Alternatives are joined with what holds beside them, each with all of it.
+        self._document.budget.spend(1 + breadth(schema) ** 2 // _WAYS_A_STEP)
         self._nodes += 1
         if depth > self._try.depth or self._nodes > _MOST_NODES:
             raise _TooDeep(f"has no value within {self._try.depth} levels and {_MOST_NODES} parts")
@@ -185,9 +211,10 @@ class _Filler:
         most = size_of(schema, "maxProperties", _MOST_ITEMS)
         optional = self._try.optional and depth < _OPTIONAL_DEPTH
         made: dict[str, object] = {}
+        needed = frozenset(required)
         for name in dict.fromkeys([*members_of(schema, "properties"), *required]):
             rules = schema_check.rules_of(self._document, schema, name)
-            if name in required:
+            if name in needed:
                 made[name] = self.value(_all(rules), depth + 1)
             elif optional and len(made) + len(required) < most and not any(map(self._leads_back, rules)):
                 self._add_if_fillable(made, name, _all(rules), depth)

@@ -118,9 +118,8 @@ CALL_IDS: Final = "tool_calls.id"
 
 
 def takes_call_ids(target: Target) -> bool:
-    """Vertex AI's v1 refuses the field (https://github.com/vercel/ai/issues/15664). Results stand in the order of their
-    calls, so that nothing hangs on ids. `tool_calls.id` among a target's drops says the same of others."""
-    return target.provider_id != "vertex" and CALL_IDS not in target.drops
+    """Not every host does. Results stand in the order of their calls, so that nothing hangs on ids."""
+    return CALL_IDS not in target.drops
 
 
 _BY_ENDING = {
