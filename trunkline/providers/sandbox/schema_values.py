@@ -33,6 +33,7 @@ _DEPTHS = (6, 12, 24, 40)
 _MOST_NODES = 2_000
 _MOST_SCHEMA_NODES = 10_000
 _WAYS_A_STEP = 2_000
+_BRANCHING = frozenset(("allOf", "anyOf", "oneOf", "if"))
 _MOST_CHARACTERS = 100_000
 _LONGEST_STRING = 10_000
 _MOST_ITEMS = 1_000
@@ -131,8 +132,7 @@ class _Filler:
         self._names = list(hints.names)
 
     def value(self, schema: object, depth: int) -> object:
-        # Alternatives are joined with what holds beside them, each with all of it.
-        self._document.budget.spend(1 + breadth(schema) ** 2 // _WAYS_A_STEP)
+        self._document.budget.spend(1)
         self._nodes += 1
         if depth > self._try.depth or self._nodes > _MOST_NODES:
             raise _TooDeep(f"has no value within {self._try.depth} levels and {_MOST_NODES} parts")
@@ -148,6 +148,9 @@ class _Filler:
             return schema["const"]
         if "enum" in schema:
             return self._listed(schema)
+        if not _BRANCHING.isdisjoint(schema):
+            # Alternatives are joined with what holds beside them, each with all of it.
+            self._document.budget.spend(breadth(schema) ** 2 // _WAYS_A_STEP)
         ways = ways_of(schema)
         return self._typed(schema, depth) if ways is None else self._first(ways, depth)
 
@@ -162,7 +165,8 @@ class _Filler:
 
     def _listed(self, schema: dict[str, object]) -> object:
         choices = items_of(schema, "enum")[:_MOST_ITEMS]
-        fitting = [choice for choice in choices if self._document.accepts(schema, choice)]
+        rest = {keyword: rule for keyword, rule in schema.items() if keyword != "enum"}
+        fitting = [choice for choice in choices if self._document.accepts(rest, choice)]
         if not fitting:
             raise Unfillable("has an `enum` of which nothing is valid")
         return self._rng.choice(fitting)
