@@ -16,6 +16,7 @@ from trunkline.translation.cohere_chat.request import write_request
 from trunkline.translation.exchange import (
     Media,
     Opaque,
+    OutputFormat,
     Reasoning,
     ReasoningAsked,
     Request,
@@ -59,6 +60,9 @@ MET: dict[tuple[str, str], tuple[Request, Target]] = {
     ("stop", "clamped"): (asked(stop=list("abcdef")), TARGET),
     ("turns.name", "dropped"): (request(Turn(role="user", parts=[HI], name="n")), TARGET),
     ("turns.order", "changed"): (asked(ToolCall(id="t", name="f"), HI, role="assistant"), TARGET),
+    ("output_format.description", "dropped"): (
+        asked(output_format=OutputFormat(kind="json_object", description="d")), TARGET,
+    ),
     ("tools.custom", "dropped"): (asked(tools=[Tool(name="c", custom=True)]), TARGET),
     ("tools.strict", "changed"): (asked(tools=[Tool(name="a", strict=True), Tool(name="b")]), TARGET),
     ("tools.*", "dropped"): (asked(tools=[Opaque("x", Raw(b"{}"), "search")]), TARGET),

@@ -26,6 +26,7 @@ LOSSES: tuple[Loss, ...] = (
     Loss("turns.name", "dropped", "Speakers of one role are not told apart."),
     Loss("turns.order", "changed", "What an assistant says after a call is sent before it, as its plan."),
     Loss("output_format", "emulated", "Beside tools, a form of the answer is asked for in the system's words."),
+    Loss("output_format.description", "dropped", "A schema is sent without a description beside it."),
     Loss("tools.custom", "dropped", "A tool's input is always a JSON object."),
     Loss("tools.strict", "changed", "It holds for all tools or for none."),
     Loss("tools.*", "dropped", "Tools that another provider hosts."),

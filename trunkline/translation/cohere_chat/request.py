@@ -35,7 +35,7 @@ def write_request(request: Request, target: Target, losses: Losses) -> bytes:
         _write_strict(request, tools, body, losses)
     _write_choice(request, tools, body, losses)
     body["messages"] = Messages(request, target, losses).list
-    _write_form(request, target, body)
+    _write_form(request, target, body, losses)
     _write_parameters(request, body, losses)
     if (thinking := _write_thinking(request, target, losses)) is not None:
         body["thinking"] = thinking
@@ -102,12 +102,14 @@ def _write_choice(request: Request, tools: list[dict[str, Any]], body: dict[str,
         losses.dropped("parallel_tool_calls")
 
 
-def _write_form(request: Request, target: Target, body: dict[str, Any]) -> None:
+def _write_form(request: Request, target: Target, body: dict[str, Any], losses: Losses) -> None:
     """Beside tools Cohere takes no form of the answer: there, and where the model does not keep to one, it is asked for
     in the system's words."""
     wish = request.output_format
     if wish is None or wish.kind == "text":
         return
+    if wish.description is not None:
+        losses.dropped("output_format.description")
     if "tools" not in body and not (wish.schema is not None and target.json_schema is False):
         form: dict[str, Any] = {"type": "json_object"}
         if wish.schema is not None:

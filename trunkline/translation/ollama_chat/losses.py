@@ -19,7 +19,7 @@ LOSSES: tuple[Loss, ...] = (
     Loss("parallel_tool_calls", "dropped", _NO_FIELD),
     Loss("turns.name", "dropped", "Speakers of one role are not told apart."),
     Loss("turns.order", "changed", "A message's calls come after its text."),
-    Loss("turns.parts", "changed", "Text parts of one message become one text, with blank lines between them."),
+    Loss("turns.parts", "changed", "Text parts of one message become one text, and images stand beside it."),
     Loss("output_format.description", "dropped", "A schema is sent without a description beside it."),
     Loss("tools.custom", "dropped", "A tool's input is always a JSON object."),
     Loss("tools.strict", "dropped", "Arguments are not held to their schema."),
