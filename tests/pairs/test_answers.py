@@ -68,7 +68,7 @@ def answered(turns: list[Turn]) -> list[Part]:
 
 
 @EVERY_PAIR
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_an_answer_crosses_whole_and_as_a_stream(caller: Caller, upstream: Upstream, data: st.DataObject) -> None:
     check(caller, upstream, data)

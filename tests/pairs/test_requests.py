@@ -114,7 +114,7 @@ def explained(upstream: Upstream, asked: Request, losses: ToldLosses) -> set[str
 
 
 @EVERY_PAIR
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_a_request_keeps_what_is_not_told(caller: Caller, upstream: Upstream, data: st.DataObject) -> None:
     check(caller, upstream, data)
