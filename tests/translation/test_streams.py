@@ -130,3 +130,22 @@ def test_who_watches_says_what_is_written() -> None:
         crossed.feed(b"tc\nx\n")
     assert crossed.unsent == b"*"
     assert [event.text for event in seen if isinstance(event, TextDelta)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("given", [b"ta\n", b"f\n", b"e\n", b"ta\nx\n"])
+def test_every_writer_is_told_who_answers_first(given: bytes) -> None:
+    """Also where the provider's stream has no beginning."""
+    seen: list[Event] = []
+
+    def watch(events: list[Event]) -> list[Event]:
+        seen.extend(events)
+        return events
+
+    crossed = CrossedStream(Lines(), Words(), watch)
+    try:
+        crossed.feed(given)
+    except UpstreamFailed:
+        assert crossed.unsent == b"a"
+    crossed.feed(b"tb\n")
+    assert isinstance(seen[0], Began)
+    assert sum(isinstance(event, Began) for event in seen) == 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from trunkline.errors import UpstreamError
-from trunkline.translation.exchange import Ended, Event, Used
+from trunkline.translation.exchange import Began, Ended, Event, Used
 from trunkline.wire.provider_errors import ErrorFacts
 from trunkline.wire.usage import Usage
 
@@ -52,7 +52,7 @@ class StreamWriter(Protocol):
 class CrossedStream:
     """A reader and a writer as one editor of a stream, which pipeline/relay.py drives like any other."""
 
-    __slots__ = ("_reader", "_watch", "_writer", "done", "holds", "unsent", "usage")
+    __slots__ = ("_began", "_reader", "_watch", "_writer", "done", "holds", "unsent", "usage")
 
     def __init__(
         self, reader: StreamReader, writer: StreamWriter, watch: Callable[[list[Event]], list[Event]] | None = None
@@ -61,6 +61,7 @@ class CrossedStream:
         self._reader = reader
         self._writer = writer
         self._watch = watch
+        self._began = False
         self.done = False
         self.holds = 0
         self.unsent = b""
@@ -90,6 +91,11 @@ class CrossedStream:
         return self._written(events) if events else b""
 
     def _written(self, events: list[Event]) -> bytes:
+        if not self._began and events:
+            self._began = True
+            if not isinstance(events[0], Began):
+                # A provider that does not begin as its protocol has it; every writer wants to be told who answers.
+                events = [Began("", "", 0), *events]
         for event in events:
             kind = type(event)
             if isinstance(event, Used):
