@@ -6,6 +6,7 @@ Everything is bytes on a socket, so that it can also do what no server library w
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import struct
@@ -30,7 +31,9 @@ class Exchange:
 
     @property
     def model(self) -> str:
-        return str(json.loads(self.body)["model"])
+        """It stands in the path of Google's protocol, in the body of the others."""
+        found = re.match(rb"POST \S*/models/([^:/ ]+):", self.head)
+        return found[1].decode() if found else str(json.loads(self.body)["model"])
 
     def header(self, name: str) -> str | None:
         for line in self.head.decode("latin-1").split("\r\n")[1:]:
