@@ -76,7 +76,7 @@ def test_an_answer_crosses_whole_and_as_a_stream(caller: Caller, upstream: Upstr
 
 @pytest.mark.slow
 @EVERY_PAIR
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_many_answers_cross(caller: Caller, upstream: Upstream, data: st.DataObject) -> None:
     check(caller, upstream, data)

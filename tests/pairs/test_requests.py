@@ -122,7 +122,7 @@ def test_a_request_keeps_what_is_not_told(caller: Caller, upstream: Upstream, da
 
 @pytest.mark.slow
 @EVERY_PAIR
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_many_requests_keep_what_is_not_told(caller: Caller, upstream: Upstream, data: st.DataObject) -> None:
     check(caller, upstream, data)

@@ -76,7 +76,3 @@ def test_an_answer_is_a_number_that_can_be_believed(protocol: str) -> None:
     for body in (b"", b"<html>", b"[]", b'{"error":{"message":"no"}}' if name == "input_tokens" else b"7"):
         with pytest.raises(UpstreamFailed):
             read(body)
-
-
-def test_google_leaves_a_count_of_nothing_out() -> None:
-    assert COUNTERS["gemini"].read(b"{}") == 0
