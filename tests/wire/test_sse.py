@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,3 +109,11 @@ def test_what_is_written_is_read_back() -> None:
     assert split(sse.frame([b"a", b"b"])) == [b"a", b"b"]
     assert sse.named_event(b"ping", b"{}") == b"event: ping\ndata: {}\n\n"
     assert split(sse.KEEP_ALIVE) == []
+
+
+@pytest.mark.parametrize("payload", [b'{"a": [\n1,\r\n2]\r}', b"{}", b'{"a":"\\n"}'])
+def test_json_of_several_lines_is_one_line_of_an_event(payload: bytes) -> None:
+    for written in (sse.frame([payload, payload]), sse.named_event(b"e", payload) * 2):
+        found = split(written)
+        assert [json.loads(data) for data in found] == [json.loads(payload)] * 2
+        assert written.count(b"data: ") == 2

@@ -16,12 +16,20 @@ _MARK = b"\xef\xbb\xbf"
 
 
 def frame(payloads: Iterable[bytes]) -> bytes:
-    """Events of one data line each, to be written at once. A payload has no line break; there is at least one."""
-    return b"data: " + b"\n\ndata: ".join(payloads) + b"\n\n"
+    """Events of one data line each, to be written at once. A payload is JSON; there is at least one."""
+    return b"data: " + b"\n\ndata: ".join(map(on_one_line, payloads)) + b"\n\n"
 
 
 def named_event(name: bytes, payload: bytes) -> bytes:
-    return b"event: " + name + b"\ndata: " + payload + b"\n\n"
+    return b"event: " + name + b"\ndata: " + on_one_line(payload) + b"\n\n"
+
+
+def on_one_line(payload: bytes) -> bytes:
+    """The same JSON. What a caller or a provider wrote may be part of it as it stands, over several lines; JSON has
+    line breaks only where it may have blanks."""
+    if b"\n" in payload or b"\r" in payload:
+        return payload.replace(b"\r", b" ").replace(b"\n", b" ")
+    return payload
 
 
 class Splitter:

@@ -62,3 +62,10 @@ def test_nonsense_is_refused(item: bytes) -> None:
 )
 def test_states_are_stops(said: Said, called: bool, refused: bool, stop: Stop) -> None:
     assert stop_of(said, called=called, refused=refused) == stop
+
+
+@pytest.mark.parametrize("logprobs", ['"x"', "7", "null", '{"a":1}', "true"])
+def test_logprobs_that_are_no_list_are_none(logprobs: str) -> None:
+    item = read_item(Raw(b'{"type":"message","content":[{"type":"output_text","logprobs":%b}]}' % logprobs.encode()))
+    assert item is not None
+    assert item.logprobs() == []

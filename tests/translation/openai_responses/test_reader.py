@@ -256,3 +256,15 @@ def test_the_last_event_tells_only_of_items_that_were_not_done() -> None:
     events = read(sse(done, completed(REASONING, CUSTOM)))
     assert sum(isinstance(event, StateCame) for event in events) == 1
     assert [type(part) for part in collected(events).choices[0].parts] == [Reasoning, ToolCall]
+
+
+def test_logprobs_that_are_no_list_are_none() -> None:
+    reader = Reader(TARGET, said)
+    events = reader.feed(
+        b'data: {"type":"response.created","sequence_number":0,"response":{"id":"r","model":"m"}}\n\n'
+        b'data: {"type":"response.output_item.added","sequence_number":1,"output_index":0,'
+        b'"item":{"type":"message","id":"m","content":[]}}\n\n'
+        b'data: {"type":"response.output_text.delta","sequence_number":2,"output_index":0,"content_index":0,'
+        b'"delta":"a","logprobs":"abc"}\n\n'
+    )
+    assert [event.logprobs for event in events if isinstance(event, TextDelta)] == [None]

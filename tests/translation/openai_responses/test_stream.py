@@ -38,8 +38,10 @@ from trunkline.translation.exchange import (
     Used,
 )
 from trunkline.translation.openai_responses.answer import write_answer
+from trunkline.translation.openai_responses.request import read_request
 from trunkline.translation.openai_responses.response import Identity
 from trunkline.translation.openai_responses.stream import Writer
+from trunkline.wire.openai_responses import read_request as read_inbound
 
 BEGAN = Began("chatcmpl-abc", "thinker-2", 1_755_800_000)
 IDENTITY = Identity(response_id="resp_kept", created_at=1_755_800_001, now=lambda: 1_755_800_009)
@@ -375,3 +377,13 @@ def test_the_sdk_reads_the_stream_to_its_end() -> None:
     assert final.usage is not None
     assert final.usage.total_tokens == 10
     assert [item.type for item in final.output] == ["reasoning", "message"]
+
+
+def test_what_the_caller_wrote_over_several_lines_is_one_line_of_an_event() -> None:
+    body = b'{"model": "m",\n\n"metadata": {\r\n"a": "b"\n},\n"tools": [\n],\n"input": "hi", "stream": true}'
+    request = read_request(read_inbound(body))
+    writer = Writer(request, IDENTITY)
+    told: list[Event] = [BEGAN, TextDelta(0, 0, "x", None), *END]
+    lines = writer.write(told).split(b"\n")
+    assert all(line.startswith((b"event: ", b"data: {")) for line in lines if line)
+    assert [msgspec.json.decode(line[6:]) for line in lines if line.startswith(b"data: ")]

@@ -37,7 +37,7 @@ class MessageSaid(msgspec.Struct, tag_field="type", tag="message", gc=False):
     phase: str | None = None
 
     def logprobs(self) -> list[Raw]:
-        return [part.logprobs for part in self.content if part.logprobs]
+        return [part.logprobs for part in self.content if bytes(memoryview(part.logprobs)[:1]) == b"["]
 
 
 class ReasoningSaid(msgspec.Struct, tag_field="type", tag="reasoning", gc=False):

@@ -54,7 +54,6 @@ from trunkline.wire.openai_responses_stream import MAX_EVENT_BYTES, TERMINAL, er
 from trunkline.wire.provider_errors import error_in, read_error
 
 _DONE = b"[DONE]"
-_NO_LOGPROBS = frozenset((b"[]", b"null", b""))
 
 
 class _TextDelta(msgspec.Struct, tag_field="type", tag="response.output_text.delta", gc=False):
@@ -233,7 +232,7 @@ class Reader:
         self._tell_text(self._item(delta.output_index), delta.content_index, delta.delta, delta.logprobs)
 
     def _tell_text(self, item: _Item, index: int, text: str, logprobs: Raw) -> None:
-        told = None if bytes(logprobs) in _NO_LOGPROBS else logprobs
+        told = logprobs if len(logprobs) > 2 and bytes(memoryview(logprobs)[:1]) == b"[" else None
         if not text:
             return
         self._count(item, "content", index, text)

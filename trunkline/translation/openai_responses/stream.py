@@ -56,7 +56,7 @@ from trunkline.translation.openai_responses.response import (
     failure,
     outcome,
 )
-from trunkline.wire import codec
+from trunkline.wire import codec, sse
 
 _decode_any = msgspec.json.Decoder().decode
 
@@ -166,7 +166,8 @@ class Writer:
 
     def _emit(self, name: bytes, fields: bytes) -> None:
         self._out.append(
-            b'event: %b\ndata: {"type":"%b","sequence_number":%d,%b}\n\n' % (name, name, self._number, fields)
+            b'event: %b\ndata: {"type":"%b","sequence_number":%d,%b}\n\n'
+            % (name, name, self._number, sse.on_one_line(fields))
         )
         self._number += 1
 
