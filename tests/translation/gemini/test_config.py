@@ -70,6 +70,7 @@ def test_a_bare_word_of_a_list_is_known_to_this_protocol_alone() -> None:
         ({"topK": 1.5}, "generationConfig.topK"),
         ({"seed": "x"}, "generationConfig.seed"),
         ({"stopSequences": [1]}, "generationConfig.stopSequences[0]"),
+        ({"responseMimeType": ["text/plain"]}, "generationConfig.responseMimeType"),
         ({"responseLogprobs": "yes"}, "generationConfig.responseLogprobs"),
         ({"responseSchema": {}, "responseJsonSchema": {}}, "generationConfig.responseJsonSchema"),
     ],

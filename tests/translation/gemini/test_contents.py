@@ -62,6 +62,8 @@ def test_an_instruction_may_be_a_string() -> None:
          Media(kind="document", media_type="text/plain", text="é")),
         ({"inlineData": {"mimeType": "text/plain", "data": "/w=="}},
          Media(kind="document", media_type="text/plain", data="/w==")),
+        ({"inlineData": {"mimeType": "text/plain", "data": "éééé"}},
+         Media(kind="document", media_type="text/plain", data="éééé")),
         ({"fileData": {"fileUri": "gs://b/f.mp4", "mimeType": "video/mp4"}},
          Media(kind="video", media_type="video/mp4", url="gs://b/f.mp4")),
         ({"fileData": {"fileUri": "https://a.example/b.png"}}, Media(kind="image", url="https://a.example/b.png")),

@@ -137,8 +137,9 @@ def test_sound_is_told_whole() -> None:
         heard(2, "AAEC"),
         heard(3, "AAEC", "audio/mpeg"),
     ]
-    with pytest.raises(UpstreamFailed, match="not base64"):
-        events(sound("A"), sound("A"))
+    for piece in ("A", "é"):
+        with pytest.raises(UpstreamFailed, match="not base64"):
+            events(sound(piece), sound(piece))
 
 
 def test_sound_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def test_what_is_wrapped_comes_back_through_clients_that_decode_it(origin: str, 
 
 
 def test_what_was_not_wrapped_is_of_unknown_origin() -> None:
-    for signature in ("CtEBAVSoXO7+A==", "", SKIPPED, "dGwxLg", "dGwxL", "dGwxL!!!", "dGwxL/8="):
+    for signature in ("CtEBAVSoXO7+A==", "", SKIPPED, "dGwxLg", "dGwxL", "dGwxL!!!", "dGwxL/8=", "dGwxLé"):
         assert unwrapped(signature) == State("", signature)
 
 

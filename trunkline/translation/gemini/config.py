@@ -85,7 +85,10 @@ def read_config(raw: Raw, request: Request, extras: Fields) -> None:
 
 def _read_format(fields: Fields, request: Request, extras: Fields) -> None:
     """An answer that is one bare word of a list (text/x.enum) is known to this protocol alone."""
-    media_type = _text(fields["responseMimeType"]) if "responseMimeType" in fields else ""
+    try:
+        media_type = _text(fields["responseMimeType"]) if "responseMimeType" in fields else ""
+    except codec.UNREADABLE as error:
+        raise wrong(error, "generationConfig.responseMimeType") from None
     if media_type not in ("", "text/plain", "application/json"):
         extras.update((f"generationConfig.{name}", fields[name]) for name in _OF_FORMAT if name in fields)
         return

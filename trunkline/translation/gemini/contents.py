@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64decode
 from typing import Any
 
@@ -215,7 +214,7 @@ def media_of(blob: Blob) -> Media:
     if blob.mime_type == "text/plain":
         try:
             text = b64decode(data, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, or no text
             pass
         else:
             return Media(kind="document", media_type=blob.mime_type, text=text, name=blob.display_name)

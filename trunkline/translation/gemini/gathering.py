@@ -6,7 +6,6 @@ other are one part; a signature ends the part it stands on. Sound comes in piece
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 
@@ -167,7 +166,7 @@ class Candidate:
         pieces, self._sound = self._sound, []
         try:
             data = pieces[0] if len(pieces) == 1 else b64encode(b"".join(map(b64decode, pieces))).decode()
-        except binascii.Error:
+        except ValueError:
             raise UpstreamFailed("The provider sent sound that is not base64.") from None
         media = Media(kind="audio", media_type=self._sound_type, data=data)
         out.append(PartCame(self.index, self._new(""), media))

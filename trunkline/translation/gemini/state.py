@@ -6,7 +6,6 @@ translation/envelope.py is written in base64 once more. From and to a provider i
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Final
@@ -46,7 +45,7 @@ def unwrapped(signature: str) -> State:
         plain = signature.translate(_URL_SAFE).rstrip("=")
         try:
             text = b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no base64, or no text
             return State("", signature)
         state = envelope.unwrap(text)
         if state.origin:
