@@ -2,74 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 import pytest
 
+from tests.pipeline.crossings import (
+    ACCOUNT,
+    BODIES,
+    CALL,
+    CALLERS,
+    FORM,
+    FORMS,
+    JSON,
+    NOW,
+    OWN,
+    SCHEMA,
+    THOUGHT,
+    Memory,
+    Quill,
+    asked,
+    event,
+    message,
+    over_messages,
+    reach,
+    streamed,
+    text,
+)
 from tests.pipeline.scripted import Ledger, ScriptedTransport, new_call, pipeline
 from trunkline import clock
-from trunkline.catalog.models import Deployment
 from trunkline.errors import InvalidRequest, StoreUnavailable, UpstreamError, UpstreamFailed, UpstreamOverloaded
-from trunkline.ids import AccountId, CallId
+from trunkline.ids import AccountId
 from trunkline.pipeline import protocols, ways
 from trunkline.pipeline.call import _Sending
-from trunkline.pipeline.protocols import CallerProtocol, Named
+from trunkline.pipeline.protocols import CallerProtocol
 from trunkline.pipeline.ways import Asked, Crossed, Passed, Sidecar
-from trunkline.providers import adapter, credentials
 from trunkline.providers.adapter import Crossing, Reach
-from trunkline.providers.credentials import ProviderOptions
 from trunkline.providers.protocols import PROTOCOLS
 from trunkline.providers.transport import Headers, Timers
-from trunkline.translation.exchange import Answer, Request, State
-from trunkline.translation.streams import StreamWriter
-
-JSON = dict[str, Any]
-NOW = 1_800_000_000.0
-ACCOUNT = AccountId("acct_1")
-SCHEMA: JSON = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-FORM = {"type": "json_schema", "json_schema": {"name": "number", "schema": SCHEMA}}
-UPSTREAMS = credentials.configured(
-    {name: ProviderOptions(api_key=f"key-of-{name}") for name in ("openai", "anthropic", "google")}, {}
-)
+from trunkline.translation.exchange import State
 
 
 @pytest.fixture(autouse=True)
 def _held_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now_s", lambda: NOW)
-
-
-def reach(provider: str, protocol: str, **target: Any) -> Reach:
-    """As a caller of `protocol` reaches a model of the provider, about which `target` is known."""
-    upstream = UPSTREAMS[provider]
-    deployment = Deployment(model_id=f"{provider}/m", provider_id=provider, provider=upstream.row, upstream="m")
-    made = adapter.reach(deployment, upstream, protocol)
-    return msgspec.structs.replace(made, target=msgspec.structs.replace(made.target, **target))
-
-
-BODIES: Mapping[str, JSON] = {
-    "openai_chat": {"model": "asked", "messages": [{"role": "user", "content": "Hi"}]},
-    "anthropic_messages": {"model": "asked", "max_tokens": 99, "messages": [{"role": "user", "content": "Hi"}]},
-    "openai_responses": {"model": "asked", "input": "Hi", "store": False},
-    "gemini": {"contents": [{"parts": [{"text": "Hi"}]}]},
-}
-FORMS: Mapping[str, JSON] = {
-    "openai_chat": {"response_format": FORM},
-    "anthropic_messages": {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
-    "openai_responses": {"text": {"format": {"type": "json_schema", "name": "number", "schema": SCHEMA}}},
-    "gemini": {"generationConfig": {"responseMimeType": "application/json", "responseSchema": SCHEMA}},
-}
-CALLERS = (protocols.CHAT, protocols.MESSAGES, protocols.RESPONSES, protocols.GEMINI)
-OWN = {"openai_chat": "openai", "openai_responses": "openai", "anthropic_messages": "anthropic", "gemini": "google"}
-
-
-def asked(protocol: CallerProtocol, *, headers: Headers | None = None, **fields: Any) -> Asked:
-    body = msgspec.json.encode({**BODIES[protocol.name], **fields})
-    inbound = protocol.read(body, Named("asked", stream=False))
-    made = Asked(protocol, inbound, ACCOUNT, CallId("call_0123"), headers or [])
-    made.may_pass = protocol.may_pass(inbound)
-    return made
 
 
 def chosen(question: Asked, reached: Reach) -> ways.Way:
@@ -197,60 +173,6 @@ async def test_last_words_where_they_depend_on_what_came_before() -> None:
 # Crossed
 
 
-class Memory:
-    """A sidecar store in a dict."""
-
-    def __init__(self) -> None:
-        self.kept: dict[tuple[str, str], bytes] = {}
-        self.until: list[float] = []
-        self.looked_for: list[list[str]] = []
-        self.down = False
-
-    async def put(self, account_id: AccountId, entries: Mapping[str, bytes], expires_at: float) -> tuple[str, ...]:
-        if self.down:
-            raise StoreUnavailable("The database does not answer.")
-        self.kept.update({(account_id, key): value for key, value in entries.items()})
-        self.until.append(expires_at)
-        return ()
-
-    async def find(self, account_id: AccountId, keys: Iterable[str]) -> dict[str, bytes]:
-        wanted = list(keys)
-        self.looked_for.append(wanted)
-        return {key: self.kept[account_id, key] for key in wanted if (account_id, key) in self.kept}
-
-    async def sweep(self, now_s: float) -> int:
-        raise AssertionError("nothing is swept here")
-
-
-def over_messages(question: Asked, store: Memory | None = None, **target: Any) -> Crossed:
-    reached = reach("anthropic", question.protocol.name, **target)
-    return Crossed(question, reached, PROTOCOLS["anthropic_messages"], Sidecar(store, 30) if store else None)
-
-
-def message(*content: JSON, stop: str = "end_turn", **usage: int) -> bytes:
-    counted = {"input_tokens": 10, "output_tokens": 4, **usage}
-    return msgspec.json.encode(
-        {
-            "id": "msg_1",
-            "type": "message",
-            "role": "assistant",
-            "model": "real",
-            "content": content,
-            "stop_reason": stop,
-            "stop_sequence": None,
-            "usage": counted,
-        }
-    )
-
-
-def text(said: str) -> JSON:
-    return {"type": "text", "text": said}
-
-
-THOUGHT: JSON = {"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmF0dXJl"}
-CALL: JSON = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": 1}}
-
-
 async def test_an_answer_crosses_and_is_counted() -> None:
     way = over_messages(asked(protocols.CHAT))
     body, _ = await sent(way)
@@ -374,28 +296,6 @@ async def test_what_rests_on_a_provider_is_refused_by_another() -> None:
     assert refused.value.param == "prompt"
 
 
-class Quill:
-    """A pen that writes down who used it."""
-
-    def __init__(self, protocol: CallerProtocol) -> None:
-        self._translator = protocol.spoken.translator
-        self.used: list[str] = []
-
-    def whole(self, answer: Answer, request: Request) -> bytes:
-        self.used.append("whole")
-        return b"by the pen"
-
-    def writer(self, request: Request) -> StreamWriter:
-        self.used.append("writer")
-        return self._translator.writer(request)
-
-    async def failed(self, kind: str, message: str, code: str | None) -> bytes:
-        return f"{kind} {message} {code}".encode()
-
-    async def keep(self) -> None:
-        self.used.append("keep")
-
-
 async def test_a_pen_writes_in_the_translators_place() -> None:
     question = asked(protocols.RESPONSES, store=True)
     question.pen = pen = Quill(protocols.RESPONSES)
@@ -489,31 +389,6 @@ async def test_a_schema_that_the_protocol_cannot_say_is_seen_to_as_well() -> Non
     body, _ = await sent(way)
     assert [tool["name"] for tool in body["tools"]] == ["number"]
     assert way.whole(answered({"a": "b"})) == b""
-
-
-def event(kind: str, **fields: Any) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), msgspec.json.encode({"type": kind, **fields}))
-
-
-def streamed(arguments: str) -> bytes:
-    began = msgspec.json.decode(message()) | {"stop_reason": None}
-    tool = {"type": "tool_use", "id": "toolu_1", "name": "number", "input": {}}
-    pieces = [arguments[:3], arguments[3:]]
-    return b"".join(
-        (
-            event("message_start", message=began),
-            event("content_block_start", index=0, content_block=tool),
-            *(
-                event("content_block_delta", index=0, delta={"type": "input_json_delta", "partial_json": piece})
-                for piece in pieces
-            ),
-            event("content_block_stop", index=0),
-            event(
-                "message_delta", delta={"stop_reason": "tool_use", "stop_sequence": None}, usage={"output_tokens": 4}
-            ),
-            event("message_stop"),
-        )
-    )
 
 
 def spoken(stream: bytes) -> str:
