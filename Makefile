@@ -47,7 +47,8 @@ check: setup
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not acceptance and not engine"
 
 test: check $(ENVIRONMENTS:%=.envs/%/ready) $(if $(shell command -v npm),.envs/node/ready)
-	$(BIN)/python -m pytest -q -m "slow or acceptance or engine"
+	TESTS_THOROUGH=1 $(BIN)/python -m pytest -q -n 2 -m "hypothesis and not slow and not acceptance and not engine"
+	TESTS_THOROUGH=1 $(BIN)/python -m pytest -q -m "slow or acceptance or engine"
 
 # The coding clients of three vendors at work on a small task, through a gateway. Fetches some hundred MB; not in `make test`.
 test-clients: setup .envs/cli/ready

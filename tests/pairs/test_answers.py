@@ -13,6 +13,7 @@ from tests.pairs import upstreams
 from tests.pairs.callers import Caller
 from tests.pairs.crossing import EVERY_PAIR, crossed_stream, crossed_whole, held, reread, reread_stream, settled
 from tests.pairs.upstreams import Upstream
+from tests.thoroughness import examples
 from tests.translation import strategies
 from trunkline.translation.exchange import Answer, Part, Stop, Turn, Usage
 
@@ -68,7 +69,7 @@ def answered(turns: list[Turn]) -> list[Part]:
 
 
 @EVERY_PAIR
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(data=st.data())
 def test_an_answer_crosses_whole_and_as_a_stream(caller: Caller, upstream: Upstream, data: st.DataObject) -> None:
     check(caller, upstream, data)
@@ -76,7 +77,7 @@ def test_an_answer_crosses_whole_and_as_a_stream(caller: Caller, upstream: Upstr
 
 @pytest.mark.slow
 @EVERY_PAIR
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(data=st.data())
 def test_many_answers_cross(caller: Caller, upstream: Upstream, data: st.DataObject) -> None:
     check(caller, upstream, data)

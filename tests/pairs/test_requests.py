@@ -14,6 +14,7 @@ from tests.pairs.crossing import EVERY_PAIR
 from tests.pairs.essence import differing
 from tests.pairs.readback import read_back
 from tests.pairs.upstreams import UPSTREAMS, Upstream
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.strategies import Scope
 from trunkline.errors import InvalidRequest
@@ -114,7 +115,7 @@ def explained(upstream: Upstream, asked: Request, losses: ToldLosses) -> set[str
 
 
 @EVERY_PAIR
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(data=st.data())
 def test_a_request_keeps_what_is_not_told(caller: Caller, upstream: Upstream, data: st.DataObject) -> None:
     check(caller, upstream, data)
@@ -122,7 +123,7 @@ def test_a_request_keeps_what_is_not_told(caller: Caller, upstream: Upstream, da
 
 @pytest.mark.slow
 @EVERY_PAIR
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(data=st.data())
 def test_many_requests_keep_what_is_not_told(caller: Caller, upstream: Upstream, data: st.DataObject) -> None:
     check(caller, upstream, data)

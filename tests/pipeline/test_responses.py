@@ -26,6 +26,7 @@ from tests.pipeline.kept import (
 )
 from tests.pipeline.scripted import Reply
 from tests.pipeline.test_relay import jump
+from tests.thoroughness import examples
 from trunkline import clock
 from trunkline.errors import InvalidRequest, NotFound, StoreUnavailable, UpstreamFailed
 from trunkline.pipeline.responses import MOST_REFERRED, Context, Recent
@@ -185,7 +186,7 @@ class TestGoingOn:
 
         play(scene)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=examples(20), deadline=None)
     @given(st.lists(st.text(alphabet='ab \u2028\U0001f600\\"', min_size=1), min_size=1, max_size=5), st.booleans())
     def test_as_if_the_caller_had_sent_it_all(self, texts: list[str], in_a_conversation: bool) -> None:
         async def scene() -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from tests.wire.test_multipart import parts_of
 from trunkline.errors import BodyTooLarge, ClientGone, Defect, InvalidRequest, Unavailable
 from trunkline.pipeline.upload import HELD_BYTES, Upload, UploadOptions
@@ -202,7 +203,7 @@ async def test_an_upload_that_is_cancelled_while_it_waits_gives_all_back() -> No
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(
     st.lists(st.sampled_from([b"", b"x" * 10, MEGABYTE[:300_000], MEGABYTE[:700_000]]), max_size=4),
     st.integers(0, 4),

@@ -260,7 +260,9 @@ class TestClouds:
         assert upstreams["other-account"].row.id == "aws"
 
 
-@pytest.mark.parametrize("written", ["https://c.example", "https://c.example/compatibility/v1", "https://c.example/v2/"])
+@pytest.mark.parametrize(
+    "written", ["https://c.example", "https://c.example/compatibility/v1", "https://c.example/v2/"]
+)
 def test_a_base_url_may_be_written_as_any_of_its_protocols_clients_want_it(written: str) -> None:
     upstream = configured({"cohere": ProviderOptions(base_url=written, api_key=KEY)}, {})["cohere"]
     assert (upstream.origin.host, upstream.path_prefix) == ("c.example", b"")

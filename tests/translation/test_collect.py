@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from msgspec import Raw
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from trunkline.translation.collect import Collector
 from trunkline.translation.exchange import (
@@ -37,7 +38,7 @@ def collected(*events: Event) -> Answer:
     return collector.answer()
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(strategies.told())
 def test_however_an_answer_comes_it_is_the_same_answer(told: tuple[Answer, list[Event]]) -> None:
     answer, events = told

@@ -6,6 +6,7 @@ import copy
 
 from hypothesis import given, settings
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.strategies import Scope
 from trunkline.translation import continuity
@@ -50,7 +51,7 @@ def stripped(parts: list[Part]) -> list[Part]:
     return left
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(strategies.answered_parts(Scope(summaries=True, call_state=True)))
 def test_what_a_client_lost_is_put_back(parts: list[Part]) -> None:
     kept = continuity.to_keep(answer(*parts))

@@ -7,6 +7,7 @@ from typing import get_args
 import msgspec
 from hypothesis import given, settings
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from trunkline.translation import exchange
 from trunkline.translation.exchange import Answer, Event, Part, ReasoningAsked, Request
@@ -31,7 +32,7 @@ def test_requests_share_nothing() -> None:
     assert exchange.Reasoning().summaries is not exchange.Reasoning().summaries
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(strategies.answers())
 def test_parts_can_be_kept_as_json(answer: Answer) -> None:
     """The sidecar and stored answers rely on it. Which kind a part is must be known there."""
@@ -44,7 +45,7 @@ def test_the_strategies_make_every_kind_of_event_and_part() -> None:
     """So that laws over them leave none out. Opaque parts and ends of parts are a protocol's own."""
     made: set[type] = set()
 
-    @settings(max_examples=50, derandomize=True)
+    @settings(max_examples=examples(50), derandomize=True)
     @given(strategies.told(), strategies.requests())
     def look(told: tuple[Answer, list[Event]], request: Request) -> None:
         made.update(map(type, told[1]))

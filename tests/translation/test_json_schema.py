@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from tests.thoroughness import examples
 from trunkline.errors import InvalidRequest
 from trunkline.translation.json_schema import LONGEST_SCHEMA_BYTES, Schema
 from trunkline.wire.codec import Raw, encode
@@ -259,7 +260,7 @@ others = simple.filter(lambda schema: isinstance(schema, bool) or "$ref" not in 
 
 
 @given(schemas, others, values)
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_what_fits_is_what_the_library_says(schema: Any, other: Any, value: Any) -> None:
     whole = {"$defs": {"other": other}, **schema} if isinstance(schema, dict) else schema
     fits = Draft202012Validator(whole).is_valid(value)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from trunkline.translation.patterns import MOST_MATCHES, matches_at_most
 
 LONGEST_S = 1.0
@@ -87,7 +88,7 @@ patterns = st.recursive(
 
 
 @given(patterns, st.sampled_from(["a" * 40, "ab" * 30 + "c", "a" * 900, "b" * 60 + "\n"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_what_is_tried_ends_soon(pattern: str, text: str) -> None:
     tried = matches_at_most(pattern, len(text))
     if tried is None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed
 from trunkline.wire.gemini_stream import GeminiStream, failure_in
 from trunkline.wire.provider_errors import ErrorFacts
@@ -99,7 +100,7 @@ def test_bad_streams(name: str) -> None:
     assert not stream.done
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(NAMES, st.data())
 def test_any_split_gives_the_same(name: str, data: st.DataObject) -> None:
     whole = upstream(name)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
 
+from tests.thoroughness import examples
 from trunkline.errors import InvalidRequest, UnsupportedMediaType
 from trunkline.wire.multipart import (
     LONGEST_BEGINNING_BYTES,
@@ -106,7 +107,7 @@ def test_a_file_is_handed_on_as_it_comes() -> None:
         assert abs(handed_on - len(data)) <= 16
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     st.lists(
         st.tuples(
@@ -227,7 +228,7 @@ def test_what_follows_the_last_boundary_means_nothing(behind: bytes) -> None:
         assert (parts_of(out, OURS), fields) == ([("a", None, None, b"v")], {})
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.lists(st.sampled_from([b"--x", b"\r\n", b"\r", b"\n", b"--", b"x", MODEL, FILE, b"Content-"]), max_size=12))
 def test_whatever_comes_is_a_form_or_is_refused(pieces: list[bytes]) -> None:
     try:

@@ -22,6 +22,7 @@ from tests.providers.sandbox.gemini_exchange import (
     said,
     streamed,
 )
+from tests.thoroughness import examples
 from trunkline.errors import StreamCut, UpstreamTimeout
 from trunkline.providers.sandbox.directives import RANGES
 from trunkline.providers.sandbox.faults import FaultCounts
@@ -192,7 +193,7 @@ NESTED = st.recursive(
 FIELDS = "contents systemInstruction tools tool_config generationConfig cachedContent model safety_settings".split
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     st.sampled_from(list(RANGES)),
     st.dictionaries(st.sampled_from(FIELDS()), NESTED, max_size=3),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.providers.sandbox.exchange import JSON
 from tests.providers.sandbox.gemini_exchange import THOUGHTS, TOOLS, ask_for, joined, parts_of, plain, said, streamed
+from tests.thoroughness import examples
 from trunkline.providers.sandbox.directives import RANGES
 from trunkline.providers.sandbox.transport import SandboxTransport
 
@@ -29,7 +30,7 @@ CONFIGS = st.fixed_dictionaries(
 TEXTS = st.lists(st.sampled_from(["alpha ", "beta", " ", "\n", "é🙂", "3 "]), min_size=1, max_size=8).map("".join)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.sampled_from(list(RANGES)), TEXTS, st.sampled_from(["", "refuse", "cached=2"]), CONFIGS, st.booleans())
 def test_a_stream_is_the_whole_answer_in_parts(model: str, text: str, told: str, config: JSON, tools: bool) -> None:
     async def both() -> None:

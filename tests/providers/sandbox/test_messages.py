@@ -27,6 +27,7 @@ from tests.providers.sandbox.messages_exchange import (
     request,
     said,
 )
+from tests.thoroughness import examples
 from trunkline.errors import StreamCut, UpstreamTimeout
 from trunkline.providers.sandbox.directives import RANGES
 from trunkline.providers.sandbox.faults import FaultCounts
@@ -205,7 +206,7 @@ NESTED = st.recursive(
 FIELDS = "model messages stream system tools tool_choice thinking stop_sequences max_tokens output_config".split
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.sampled_from(list(RANGES)), st.dictionaries(st.sampled_from(FIELDS()), NESTED, max_size=3), st.binary())
 def test_any_body_has_an_answer(model: str, more: JSON, raw: bytes) -> None:
     async def send(body: Any) -> int:

@@ -21,6 +21,7 @@ from tests.providers.sandbox.messages_exchange import (
     plain,
     said,
 )
+from tests.thoroughness import examples
 from trunkline.providers.sandbox.directives import RANGES
 from trunkline.providers.sandbox.messages_answer import stop_of
 from trunkline.providers.sandbox.reply import Answer
@@ -47,7 +48,7 @@ OPTIONS = st.fixed_dictionaries(
 TEXTS = st.lists(st.sampled_from(["alpha ", "beta", " x\n", "é🙂", "3 "]), min_size=1, max_size=8).map("".join)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     st.sampled_from([*RANGES, *["think", "tools"] * 4]),
     TEXTS,

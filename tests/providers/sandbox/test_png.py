@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from trunkline.providers.sandbox.images import read_size
 from trunkline.providers.sandbox.png import pattern
 
@@ -25,7 +26,7 @@ def chunks(file: bytes) -> list[tuple[bytes, bytes]]:
     return found
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.binary(max_size=20), st.integers(1, 300), st.integers(1, 300), st.booleans())
 def test_a_whole_image_of_its_size(seed: bytes, width: int, height: int, transparent: bool) -> None:
     file = pattern(seed, width, height, transparent=transparent)

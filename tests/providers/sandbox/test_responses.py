@@ -14,6 +14,7 @@ from openai.types.responses import ResponseReasoningItem
 
 from tests.providers.sandbox.exchange import JSON
 from tests.providers.sandbox.openai_client import client, post, refused
+from tests.thoroughness import examples
 from trunkline.errors import StreamCut
 from trunkline.providers.sandbox.directives import RANGES
 from trunkline.providers.sandbox.responses import REFUSAL
@@ -187,7 +188,7 @@ ITEMS = st.lists(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(list(RANGES)), st.dictionaries(st.sampled_from(FIELDS), NESTED, max_size=3), ITEMS, st.binary())
 def test_any_body_has_an_answer(model: str, more: JSON, items: list[JSON], raw: bytes) -> None:
     async def status(body: JSON | bytes) -> int:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from tests.providers.sandbox.exchange import JSON
 from tests.providers.sandbox.openai_client import decoded
+from tests.thoroughness import examples
 from trunkline.providers.sandbox import responses_answer, responses_request, responses_stream
 from trunkline.providers.sandbox.reply import Answer, Bounds, Call, Reply, cut_to_size
 from trunkline.providers.sandbox.response import Cut, Step, Wait
@@ -167,7 +168,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(REPLIES, st.integers(1, 30), OPTIONS, st.sampled_from(["x", "[[refuse]] x"]))
 def test_a_stream_adds_up_to_the_whole(reply: Reply, most: int, options: JSON, text: str) -> None:
     ask = asked(text, **options)

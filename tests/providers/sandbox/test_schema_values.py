@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from trunkline.errors import InvalidRequest
 from trunkline.providers.sandbox.schema_check import Document
 from trunkline.providers.sandbox.schema_values import Hints, fill, hints_of
@@ -110,7 +111,7 @@ PAIRS = st.recursive(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), suppress_health_check=[HealthCheck.too_slow])
 @given(PAIRS, st.integers(0, 3))
 def test_values_are_valid_by_an_independent_judge(pair: Pair, seed: int) -> None:
     schema, judge = pair
@@ -120,7 +121,7 @@ def test_values_are_valid_by_an_independent_judge(pair: Pair, seed: int) -> None
     assert filled(schema, seed, Hints([3, 77], ["Paris"])) == value
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(PAIRS)
 def test_a_schema_behind_a_reference_is_the_same_schema(pair: Pair) -> None:
     schema, judge = pair
@@ -283,7 +284,7 @@ ANYTHING = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow])
 @given(ANYTHING)
 def test_anything_is_filled_or_refused(schema: object) -> None:
     try:

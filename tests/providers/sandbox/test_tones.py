@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from trunkline.providers.sandbox import tones
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(TEXTS, st.text(max_size=5))
 def test_a_text_comes_back(text: str, voice: str) -> None:
     samples = tones.of_text(text, voice)
@@ -49,7 +50,7 @@ def test_other_sound_has_no_text(samples: bytes) -> None:
     assert tones.text_of(samples) is None
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.integers(4_800, 6_700), st.integers(1, 255))
 def test_a_changed_sample_is_noticed(at: int, change: int) -> None:
     samples = bytearray(tones.of_text("hello", "alloy"))

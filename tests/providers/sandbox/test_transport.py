@@ -23,6 +23,7 @@ from tests.providers.sandbox.exchange import (
     plain,
     request,
 )
+from tests.thoroughness import examples
 from trunkline.errors import ClientGone, StreamCut, UpstreamFailed, UpstreamTimeout
 from trunkline.providers.sandbox import transport
 from trunkline.providers.sandbox.directives import RANGES
@@ -69,7 +70,7 @@ OPTIONS = st.fixed_dictionaries(
 TEXTS = st.lists(st.sampled_from(["alpha ", "beta", " ", "\n", "é🙂", "3 "]), max_size=8).map("".join)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(list(RANGES)), TEXTS, st.sampled_from([None, 1, 7]), OPTIONS)
 def test_a_stream_is_the_whole_answer_in_parts(model: str, text: str, tokens: int | None, options: JSON) -> None:
     async def both() -> None:
@@ -254,7 +255,7 @@ NESTED = st.recursive(
 FIELDS = "model messages stream n tools tool_choice response_format stop max_tokens functions function_call".split
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.sampled_from(list(RANGES)), st.dictionaries(st.sampled_from(FIELDS()), NESTED, max_size=3), st.binary())
 def test_any_body_has_an_answer(model: str, more: JSON, raw: bytes) -> None:
     async def send(body: Any) -> int:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from msgspec import Raw
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.anthropic_messages import sdk
 from tests.translation.anthropic_messages.targets import PROVIDER, TARGET, request
@@ -229,7 +230,7 @@ def test_no_usage_is_zeros_and_no_choice_an_empty_message() -> None:
     assert (whole["content"], whole["stop_reason"], whole["model"]) == ([], "end_turn", "m")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(strategies.answers())
 def test_any_answer_is_a_message(said: Answer) -> None:
     whole = written(said)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from msgspec import Raw
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.anthropic_messages.sdk import ToldLosses
 from tests.translation.anthropic_messages.targets import PROVIDER, TARGET, request, target
@@ -129,7 +130,7 @@ def test_a_line_is_told_and_nothing_beside_it(line: tuple[str, str]) -> None:
     assert losses.told == {(SHOWN_AS.get(name, name), how)}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(strategies.requests(strategies.Scope(media_in_results=True, summaries=True, state_origin=PROVIDER)))
 def test_nothing_is_told_that_is_not_in_the_table(anything: Request) -> None:
     for to in (TARGET, ADAPTIVE, BUDGET, NEVER, NEW, target(thinking="always", json_schema=False)):

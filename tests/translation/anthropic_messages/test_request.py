@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from msgspec import Raw
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.anthropic_messages import sdk
 from tests.translation.anthropic_messages.sdk import ToldLosses
@@ -133,7 +134,7 @@ def part_as_written(part: Any) -> Any:
     return part
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(strategies.requests(SCOPE, KEPT))
 def test_what_crosses_comes_back(asked: Request) -> None:
     asked.reasoning = ReasoningAsked()
@@ -150,7 +151,7 @@ def test_what_crosses_comes_back(asked: Request) -> None:
     assert body.count(b'"cache_control"') == min(len(re.findall(rb'"cache":"[15]', msgspec.json.encode(expected))), 4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     strategies.requests(
         msgspec.structs.replace(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.anthropic_messages.targets import PROVIDER, TARGET, request
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed, UpstreamOverloaded
@@ -223,7 +224,7 @@ def test_a_server_tools_input_that_is_no_json_is_left_out() -> None:
     assert plain(came.whole)["raw"]["input"] == {}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(strategies.told(), st.data())
 def test_what_the_writer_writes_reads_the_same_cut_anywhere(
     told: tuple[Answer, list[Event]], data: st.DataObject

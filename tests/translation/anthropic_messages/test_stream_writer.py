@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from msgspec import Raw
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.anthropic_messages import sdk
 from tests.translation.anthropic_messages.targets import request
@@ -79,7 +80,7 @@ def parts(message: dict[str, Any]) -> Any:
     return msgspec.json.decode(msgspec.json.encode(found))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(strategies.told())
 def test_a_stream_amounts_to_the_whole_answer(told: tuple[Answer, list[Event]]) -> None:
     answer, events = told

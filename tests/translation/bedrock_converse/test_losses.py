@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.bedrock_converse.exchanges import CLAUDE, LLAMA, NOVA, ToldLosses, request, target
 from trunkline.errors import InvalidRequest
@@ -122,7 +123,7 @@ def test_the_table_is_whole() -> None:
     assert MET.keys() | {("output_format", "emulated")} == TABLE
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(strategies.requests(strategies.ANYTHING), st.sampled_from((CLAUDE, LLAMA, NOVA, ADAPTIVE, NEVER)))
 def test_nothing_else_is_told(anything: Request, to: Target) -> None:
     losses = ToldLosses()

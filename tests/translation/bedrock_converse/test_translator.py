@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.bedrock_converse.exchanges import (
     ASKED,
@@ -73,7 +74,7 @@ def as_read(answer: Answer, *, wrapped: bool = False) -> Answer:
     return answer
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(strategies.told(SAYABLE), st.data())
 def test_a_stream_that_is_read_says_what_the_whole_answer_says(
     told: tuple[Answer, list[Event]], data: st.DataObject
@@ -87,7 +88,7 @@ def test_a_stream_that_is_read_says_what_the_whole_answer_says(
     assert as_read(collected(read)) == as_read(whole) == as_read(answer, wrapped=True)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(strategies.told(SAYABLE))
 def test_blocks_are_numbered_in_the_order_of_appearance(told: tuple[Answer, list[Event]]) -> None:
     stream = messages_in(TRANSLATOR.writer(ASKED).write(told[1]))
@@ -166,7 +167,7 @@ FORM = strategies.requests(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(FORM)
 def test_what_is_written_for_a_provider_reads_as_what_was_asked(asked: Request) -> None:
     sayable = msgspec.structs.replace(

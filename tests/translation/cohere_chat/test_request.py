@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from msgspec import Raw
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.cohere_chat.exchanges import SAYABLE, TARGET, ToldLosses, request, target, written
 from trunkline.errors import InvalidRequest
@@ -175,7 +176,7 @@ def test_one_answer_a_call() -> None:
         written(request(n=2))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(strategies.requests(SAYABLE, ()))
 def test_every_word_call_and_result_arrives(asked: Request) -> None:
     body = written(asked)

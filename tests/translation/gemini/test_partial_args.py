@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from trunkline.errors import UpstreamFailed
 from trunkline.translation.gemini.partial_args import MOST_GAPS, Arguments
 from trunkline.translation.gemini.shapes import PartialArg
@@ -53,7 +54,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.dictionaries(st.text(max_size=5), VALUES, max_size=3))
 def test_a_value_that_comes_leaf_by_leaf_is_the_value(value: dict[str, Any]) -> None:
     assert put_together(*leaves(value, "$")) == value

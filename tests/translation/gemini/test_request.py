@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from msgspec import Raw
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.gemini.exchanges import GEMINI_3, VERTEX, asked, sent, warnings_of
 from tests.translation.strategies import Scope
@@ -25,7 +26,7 @@ def plain(**more: Any) -> Request:
     return msgspec.structs.replace(request, **more)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(strategies.requests(OTHERS))
 def test_google_takes_what_is_written(request: Request) -> None:
     """The sandbox refuses what Google refuses: unknown fields, turns out of order, calls without signatures."""

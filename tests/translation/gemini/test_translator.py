@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.gemini import shape
 from tests.translation.gemini.exchanges import CORPUS, GEMINI_3, asked, collected, read_stream, said
@@ -57,7 +58,7 @@ REQUESTS = strategies.requests(SAYABLE) | strategies.requests(WITH_MEDIA_IN_RESU
 HALVES = re.compile(r"(?i)\\u(?:d[89ab]..\\ud[c-f]..|(d[89a-f]..))")
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(TOLD, SHOWN)
 def test_a_stream_that_is_written_says_what_the_whole_answer_says(
     told: tuple[Answer, list[Event]], request: Request
@@ -68,7 +69,7 @@ def test_a_stream_that_is_written_says_what_the_whole_answer_says(
     assert shape.put_together(shape.chunks_of(stream)) == whole
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(TOLD, st.data())
 def test_a_stream_that_is_read_says_what_the_whole_answer_says(
     told: tuple[Answer, list[Event]], data: st.DataObject
@@ -98,7 +99,7 @@ def compact(answer: Answer) -> Answer:
     return answer
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.sampled_from(GOOD), st.data())
 def test_any_split_of_the_corpus_gives_the_same_events(name: str, data: st.DataObject) -> None:
     stream = (CORPUS / f"{name}.upstream.sse").read_bytes()
@@ -120,7 +121,7 @@ def round_trip(request: Request) -> Request:
     return TRANSLATOR.read_request(gemini.read_request(body, request.model, stream=request.stream))
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(REQUESTS)
 def test_a_request_keeps_everything_that_is_not_in_the_losses(request: Request) -> None:
     read = round_trip(request)
@@ -129,7 +130,7 @@ def test_a_request_keeps_everything_that_is_not_in_the_losses(request: Request) 
     assert parameters(read) == parameters(plain_parameters(request))
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(REQUESTS)
 def test_equal_beginnings_are_equal_bytes(request: Request) -> None:
     """Of two calls of one conversation, up to the content that the second one adds."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from msgspec import Raw
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.ollama_chat.exchanges import TARGET, ToldLosses, request, target
 from trunkline.errors import InvalidRequest
@@ -101,7 +102,7 @@ def test_the_table_is_whole() -> None:
     assert MET.keys() | {("turns.parts", "changed")} == TABLE
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(strategies.requests(strategies.ANYTHING))
 def test_nothing_else_is_told(anything: Request) -> None:
     losses = ToldLosses()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.ollama_chat.exchanges import (
     CORPUS,
@@ -48,7 +49,7 @@ def as_read(answer: Answer, to: Target) -> Answer:
     return answer
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(strategies.told(SAYABLE), st.booleans(), st.data())
 def test_a_stream_says_what_the_whole_answer_says(
     told: tuple[Answer, list[Event]], returns_reasoning: bool, data: st.DataObject
@@ -65,7 +66,7 @@ def test_a_stream_says_what_the_whole_answer_says(
     assert collected(read) == TRANSLATOR.read_answer(whole_of(answer), to) == as_read(answer, to)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(strategies.told(SAYABLE))
 def test_parts_are_numbered_in_the_order_of_appearance(told: tuple[Answer, list[Event]]) -> None:
     for one in told[0].choices[0].parts:

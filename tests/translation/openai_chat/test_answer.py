@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from msgspec import Raw
 from openai.types.chat import ChatCompletion
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from trunkline.errors import UpstreamFailed
 from trunkline.translation.exchange import (
@@ -54,7 +55,7 @@ def message(*parts: Part, stop: Stop = "end", request: Request = ASKED) -> dict[
     return said
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(strategies.answers())
 def test_what_is_written_is_an_answer_to_openais_library(answer: Answer) -> None:
     ChatCompletion.model_validate(msgspec.json.decode(write_answer(answer, ASKED)))

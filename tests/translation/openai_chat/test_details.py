@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from hypothesis import given, settings
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.strategies import Scope
 from trunkline.translation import envelope
@@ -16,7 +17,7 @@ from trunkline.translation.openai_chat.shapes import Detail
 SCOPE = Scope(summaries=True)
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(strategies.reasoning_parts(SCOPE), strategies.reasoning_parts(SCOPE))
 def test_what_goes_to_a_caller_comes_back(first: Reasoning, second: Reasoning) -> None:
     numbered = ToCaller()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from trunkline.errors import InvalidRequest
 from trunkline.translation.exchange import (
@@ -44,7 +45,7 @@ def test_no_line_stands_there_twice() -> None:
     assert len(keys) == len(set(keys))
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(
     strategies.requests(msgspec.structs.replace(strategies.ANYTHING, protocol="anthropic_messages")),
     st.sampled_from((None, "effort", "budget", "adaptive", "always", "never")),

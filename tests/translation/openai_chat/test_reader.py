@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed
 from trunkline.translation.collect import Collector
@@ -91,7 +92,7 @@ def test_a_stream_says_what_the_whole_answer_says(name: str, returns_reasoning: 
     assert run(*[stream[at : at + 1] for at in range(len(stream))], target=target) == events
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.sampled_from(NAMES), st.data())
 def test_any_pieces_give_the_same_events(name: str, data: st.DataObject) -> None:
     stream = (EXCHANGES / f"{name}.stream.sse").read_bytes()

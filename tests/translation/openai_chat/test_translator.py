@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.strategies import Scope
 from trunkline.errors import UpstreamError, UpstreamFailed
@@ -109,7 +110,7 @@ def comparable(answer: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(ORDINARY)
 def test_a_stream_that_is_written_says_what_the_whole_answer_says(told: tuple[Answer, list[Event]]) -> None:
     answer, events = told
@@ -118,7 +119,7 @@ def test_a_stream_that_is_written_says_what_the_whole_answer_says(told: tuple[An
     assert comparable(put_together(written(events))) == comparable(whole)
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(READABLE, st.data())
 def test_a_stream_that_is_read_says_what_the_whole_answer_says(
     told: tuple[Answer, list[Event]], data: st.DataObject
@@ -152,7 +153,7 @@ def plain(request: Request) -> Request:
     return request
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(strategies.requests(SAYABLE))
 def test_what_is_written_for_a_provider_reads_as_what_was_asked(request: Request) -> None:
     losses = Losses("m", {})

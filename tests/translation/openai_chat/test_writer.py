@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from msgspec import Raw
 from openai.types.chat import ChatCompletionChunk
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.strategies import Scope
 from trunkline.translation import envelope
@@ -69,7 +70,7 @@ def deltas(request: Request, *events: Event) -> list[dict[str, Any]]:
     return [choice["delta"] for chunk in written if chunk != "[DONE]" for choice in chunk["choices"]]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(strategies.told(ORDINARY))
 def test_every_chunk_is_one_and_names_the_same_answer(told: tuple[Answer, list[Event]]) -> None:
     answer, events = told

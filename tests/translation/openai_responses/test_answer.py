@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from msgspec import Raw
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.openai_responses.exchanges import SCOPE, TARGET, asked, plain, response_of
 from trunkline.errors import UpstreamFailed
@@ -46,7 +47,7 @@ def output(told: Answer, request: Any = None) -> list[dict[str, Any]]:
 
 
 @given(strategies.answers(SCOPE))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_an_answer_that_went_out_reads_the_same(told: Answer) -> None:
     """But for state, which is wrapped, and what an item without a place of its own says."""
     back = read_answer(write_answer(told, plain()), TARGET)
@@ -81,7 +82,7 @@ def _plain(part: Any) -> Any:
 
 
 @given(strategies.answers(SCOPE))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_what_is_kept_holds_all_state_and_shows_what_was_shown(told: Answer) -> None:
     for request in (plain(shown=False, state_wanted=False), plain(state_wanted=False), plain()):
         kept = write_kept(told, request, IDENTITY)

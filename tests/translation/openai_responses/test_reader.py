@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.openai_responses.exchanges import SCOPE, TARGET, collected, plain, said
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed
@@ -102,7 +103,7 @@ def test_a_failing_stream_says_why(name: str) -> None:
 
 
 @given(strategies.told(SCOPE), st.data())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_what_the_writer_writes_reads_as_its_whole_answer(told: tuple[Answer, list[Event]], data: Any) -> None:
     writer = Writer(plain(summary=data.draw(st.sampled_from((None, "auto")))))
     written = writer.write(told[1])

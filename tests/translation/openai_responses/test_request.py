@@ -13,6 +13,7 @@ from msgspec import Raw
 from openai.types.responses import response_create_params
 from pydantic import TypeAdapter
 
+from tests.thoroughness import examples
 from tests.translation import strategies
 from tests.translation.openai_responses.exchanges import SCOPE, TARGET, asked
 from trunkline.errors import InvalidRequest
@@ -149,7 +150,7 @@ SAYABLE = msgspec.structs.replace(
 
 
 @given(strategies.requests(SAYABLE, PARAMETERS))
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 def test_a_request_crosses_whole(request: Request) -> None:
     if request.max_tokens is not None:
         request.max_tokens = max(request.max_tokens, 16)
@@ -166,7 +167,7 @@ def test_a_request_crosses_whole(request: Request) -> None:
 
 
 @given(strategies.requests(msgspec.structs.replace(SAYABLE, protocol="openai_chat", state=False)))
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 def test_what_is_written_is_a_request_of_the_sdks(request: Request) -> None:
     for turn in request.turns:
         turn.parts = [part for part in turn.parts if not isinstance(part, Media) or part.kind == "image"] or [
