@@ -496,6 +496,5 @@ def test_what_rests_on_the_providers_own_memory_is_told_apart() -> None:
         body = msgspec.json.encode({"model": "m", "input": "hi", **more})
         return read_request(openai_responses.read_request(body)).needs
 
-    assert needs() == []
     assert needs(prompt={"id": "pmpt_1"}) == ["prompt"]
     assert needs(input=[{"type": "compaction", "id": "cmp_1", "encrypted_content": "x"}]) == ["compaction"]
