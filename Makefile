@@ -50,9 +50,9 @@ test: check $(ENVIRONMENTS:%=.envs/%/ready) $(if $(shell command -v npm),.envs/n
 	TESTS_THOROUGH=1 $(BIN)/python -m pytest -q -n 2 -m "hypothesis and not slow and not acceptance and not engine"
 	TESTS_THOROUGH=1 $(BIN)/python -m pytest -q -m "slow or acceptance or engine"
 
-# The coding clients of three vendors at work on a small task, through a gateway. Fetches some hundred MB; not in `make test`.
+# Three vendors' coding clients at work on a small task, through a gateway. They are 1 GB, so `make test` leaves them out.
 test-clients: setup .envs/cli/ready
-	$(BIN)/python -m tests.clients.run
+	$(BIN)/python -m tests.clients.run tests/clients/figures.json
 
 # Heavy or clashing parts of the tests live in environments of their own: a real engine, older clients, frameworks.
 .envs/%/ready: tests/environments/%.lock | .venv/bin/python
@@ -64,6 +64,13 @@ test-clients: setup .envs/cli/ready
 	mkdir -p .envs/$*
 	cp $^ .envs/$*
 	cd .envs/$* && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+
+# Not `npm ci`, which wants opencode's programs for every kind of machine in the lock, and not all are to be had.
+.envs/cli/ready: tests/environments/cli/package.json tests/environments/cli/package-lock.json
+	mkdir -p .envs/cli
+	cp $^ .envs/cli
+	cd .envs/cli && npm install --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch $@
 
 bench: setup

@@ -18,7 +18,7 @@ from tests.house import tree
 PYPROJECT = tomllib.loads(tree.read(Path("pyproject.toml")))
 LISTS = tree.files(".in")
 SERVER_LOCK = Path("requirements.lock")
-NODE = Path("tests/environments/node")
+NODE = [Path("tests/environments/node"), Path("tests/environments/cli")]
 
 Pins = dict[NormalizedName, set[Version]]
 
@@ -69,9 +69,12 @@ def test_the_checks_run_on_the_server_s_own_versions() -> None:
     assert not {name: (server[name], checks[name]) for name in server.keys() & checks if server[name] != checks[name]}
 
 
-def test_the_clients_on_node_are_locked() -> None:
-    asked = msgspec.json.decode(tree.read(NODE / "package.json"))["dependencies"]
-    assert msgspec.json.decode(tree.read(NODE / "package-lock.json"))["packages"][""]["dependencies"] == asked
+@pytest.mark.parametrize("folder", NODE, ids=str)
+def test_the_clients_on_node_are_locked(folder: Path) -> None:
+    asked = msgspec.json.decode(tree.read(folder / "package.json"))["dependencies"]
+    locked = msgspec.json.decode(tree.read(folder / "package-lock.json"))["packages"]
+    assert locked.pop("")["dependencies"] == asked
+    assert all("integrity" in one and "resolved" not in one for one in locked.values())
 
 
 @pytest.mark.parametrize(
