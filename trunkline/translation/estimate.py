@@ -81,5 +81,5 @@ def _tool(tool: Tool) -> int:
 def _text(text: str) -> int:
     if text.isascii():
         return (len(text) + 3) // 4
-    plain = sum(character < "\x80" for character in text)
+    plain = len(text.encode("ascii", "ignore"))
     return (plain + 3) // 4 + len(text) - plain
