@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from trunkline.errors import InvalidRequest
@@ -19,10 +20,13 @@ AZURE_DEPLOYMENT_PATHS = frozenset(
     )
 )
 
+# Escaped or not, some servers resolve these, and what they lead to is another endpoint under the provider's key.
+_UPWARD = frozenset((".", ".."))
+
 
 def segment(model: str, safe: str = "") -> bytes:
     """A model's name as one segment of a path. Raises InvalidRequest for one that would mean another path."""
-    if model in ("", ".", ".."):
+    if not model or not _UPWARD.isdisjoint(re.split(r"[/\\]", model)):
         raise InvalidRequest(f"'{model}' cannot be a model's name.", param="model")
     return quote(model, safe=safe).encode("ascii")
 
