@@ -8,12 +8,15 @@ import threading
 import pytest
 
 from trunkline.errors import InvalidRequest
-from trunkline.pipeline.translating import LONG_BYTES, worked
+from trunkline.pipeline.translating import LONG_BYTES, length_of, worked
 from trunkline.wire.codec import Raw
 from trunkline.wire.inbound import Inbound
 
-SHORT = Inbound(fields={"input": Raw(b'"x"')}, model="m", stream=False)
-LONG = Inbound(fields={"a": Raw(b" " * (LONG_BYTES - 1)), "b": Raw(b"1")}, model="m", stream=False)
+SHORT, LONG = LONG_BYTES - 1, LONG_BYTES
+
+
+def test_a_request_is_as_long_as_its_values() -> None:
+    assert length_of(Inbound(fields={"a": Raw(b"[1]"), "b": Raw(b'"xy"')}, model="m")) == 7
 
 
 async def test_a_short_one_is_done_here() -> None:
@@ -38,10 +41,10 @@ async def test_a_long_one_leaves_the_loop_to_others() -> None:
     assert threading.current_thread() not in threads
 
 
-@pytest.mark.parametrize("inbound", [SHORT, LONG])
-async def test_what_is_wrong_with_it_is_raised(inbound: Inbound) -> None:
+@pytest.mark.parametrize("length", [SHORT, LONG])
+async def test_what_is_wrong_with_it_is_raised(length: int) -> None:
     def work() -> None:
         raise InvalidRequest("no", param="input")
 
     with pytest.raises(InvalidRequest, match="no"):
-        await worked(inbound, work)
+        await worked(length, work)

@@ -15,7 +15,7 @@ from trunkline.ids import AccountId
 from trunkline.pipeline.call import Call, Client, LiveSettings, Pipeline
 from trunkline.pipeline.ending import Ending, Record
 from trunkline.pipeline.protocols import CallerProtocol, Named
-from trunkline.pipeline.translating import worked
+from trunkline.pipeline.translating import length_of, worked
 from trunkline.policy import keys as key_policy
 from trunkline.providers import adapter, faults
 from trunkline.providers.adapter import Crossing, Outgoing, Reach
@@ -75,7 +75,7 @@ class Counting:
             call.attempts += 1
             sent_at = clock.monotonic_s()
             try:
-                outgoing = await worked(asked.inbound, lambda: _outgoing(asked, counter, reach))
+                outgoing = await worked(length_of(asked.inbound), lambda: _outgoing(asked, counter, reach))
                 counted = await self._ask(outgoing, counter, reach, crossing)
             except UpstreamError as error:
                 self._record.attempt(call, error)
@@ -92,7 +92,7 @@ class Counting:
         call.warnings = [f"changed input_tokens: estimated, because {reach.target.model_id} counted none"]
         call.answered_at = clock.monotonic_s()
         read = asked.counted.protocol.spoken.translator.read_request
-        return await worked(asked.inbound, lambda: estimate.tokens(read(asked.inbound)))
+        return await worked(length_of(asked.inbound), lambda: estimate.tokens(read(asked.inbound)))
 
     async def _ask(self, outgoing: Outgoing, counter: Counter, reach: Reach, crossing: Crossing) -> int:
         outbound = adapter.request_to(reach, outgoing, crossing)

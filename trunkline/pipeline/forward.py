@@ -29,6 +29,7 @@ from trunkline.errors import (
 from trunkline.pipeline.call import REFUSAL_LIMIT_BYTES, Call, LiveSettings, Pipeline, Record
 from trunkline.pipeline.ending import Ending
 from trunkline.pipeline.relay import Delivery, relay
+from trunkline.pipeline.translating import worked
 from trunkline.pipeline.upload import Upload, UploadOptions
 from trunkline.policy import keys as key_policy
 from trunkline.providers import faults
@@ -271,7 +272,9 @@ class Forwarder:
         answers = [await answer(parts[0])] if len(parts) == 1 else await _all(answer(part) for part in parts)
         if any(answer.usage is not None for answer in answers):
             call.usage = openai_embeddings.used(answers)
-        return _shown(sending, openai_embeddings.joined(answers, asked.encoding))
+        length = sum(len(answer.body) for answer in answers)
+        whole = await worked(length, lambda: openai_embeddings.joined(answers, asked.encoding))
+        return _shown(sending, whole)
 
 
 async def _read(client: EndpointClient, endpoint: Endpoint) -> EmbeddingsRequest | PassageRequest:

@@ -1,4 +1,4 @@
-"""Where a request is translated: here and now, or beside the event loop when it is so long that others would wait."""
+"""Where translating is done: here and now, or beside the event loop when it is so long that others would wait."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ LONG_BYTES: Final = 1024 * 1024
 Result = TypeVar("Result")
 
 
-async def worked(inbound: Inbound, work: Callable[[], Result]) -> Result:
-    """What `work`, a part of translating this request, gives or raises."""
-    if sum(map(len, inbound.fields.values())) < LONG_BYTES:
+def length_of(inbound: Inbound) -> int:
+    """Bytes of the values of a request."""
+    return sum(map(len, inbound.fields.values()))
+
+
+async def worked(length: int, work: Callable[[], Result]) -> Result:
+    """What `work` gives or raises, which translates so many bytes."""
+    if length < LONG_BYTES:
         return work()
     return await asyncio.get_running_loop().run_in_executor(_thread(), work)
 

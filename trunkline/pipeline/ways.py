@@ -20,7 +20,7 @@ from trunkline.errors import UpstreamError, UpstreamFailed
 from trunkline.ids import AccountId, CallId
 from trunkline.pipeline.protocols import CallerProtocol
 from trunkline.pipeline.relay import EventStream
-from trunkline.pipeline.translating import worked
+from trunkline.pipeline.translating import length_of, worked
 from trunkline.ports.responses import DAY_S
 from trunkline.ports.sidecar import SidecarStore
 from trunkline.providers import faults
@@ -241,7 +241,9 @@ class Crossed:
                 request.needs[0], f"rests on what is kept in the protocol it is from; {target.model_id} has another."
             )
         write = upstream.translator.write_request
-        body = await worked(self._asked.inbound, lambda: upstream.finished(write(request, target, losses), target))
+        body = await worked(
+            length_of(self._asked.inbound), lambda: upstream.finished(write(request, target, losses), target)
+        )
         self.warnings = losses.warnings
         return Outgoing(upstream.path_of(target, self._asked.inbound), body, upstream.headers(target))
 
@@ -250,7 +252,7 @@ class Crossed:
         asked, sidecar = self._asked, self._sidecar
         if asked.request is None:
             read = asked.protocol.spoken.translator.read_request
-            asked.request = await worked(asked.inbound, lambda: read(asked.inbound))
+            asked.request = await worked(length_of(asked.inbound), lambda: read(asked.inbound))
             missing = continuity.missing(asked.request) if sidecar is not None else []
             if missing and sidecar is not None:
                 continuity.restore(asked.request, await sidecar.store.find(asked.account_id, missing))
