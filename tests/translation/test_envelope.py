@@ -18,7 +18,7 @@ def test_what_was_wrapped_comes_back_byte_for_byte(state: State) -> None:
     wrapped = envelope.wrap(state)
     assert envelope.unwrap(wrapped) == state
     assert envelope.is_wrapped(wrapped)
-    assert re.fullmatch(r"tl1\.[A-Za-z0-9_=-]+", wrapped), "fit for any field, header or URL"
+    assert re.fullmatch(r"~tl1\.[A-Za-z0-9_=-]+", wrapped), "fit for any field, header or URL"
 
 
 @given(texts())
@@ -29,7 +29,18 @@ def test_anything_else_has_no_origin(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "tl1.", "tl1.!", "tl1.é", "tl1.e30=", "tl1.WzEsMl0=", "tl1.WyJhIl0=", "tl1.W", "tl1._w==", "tl2.WyJhIiwiYiJd"],
+    [
+        "",
+        "~tl1.",
+        "~tl1.!",
+        "~tl1.é",
+        "~tl1.e30=",
+        "~tl1.WzEsMl0=",
+        "~tl1.WyJhIl0=",
+        "~tl1.W",
+        "~tl1._w==",
+        "~tl2.WyJhIiwiYiJd",
+    ],
 )
 def test_what_only_looks_like_it_is_left_as_it_is(text: str) -> None:
     """A caller may send anything: it is nobody's state then, and goes to nobody."""

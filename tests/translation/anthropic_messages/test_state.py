@@ -34,15 +34,15 @@ def assistant(*blocks: dict[str, Any]) -> dict[str, Any]:
     return {"role": "assistant", "content": list(blocks)}
 
 
-TEXT = {"type": "text", "text": "tl1.is just text"}
+TEXT = {"type": "text", "text": "~tl1.is just text"}
 
 
 @pytest.mark.parametrize(
     ("carried", "back"),
     [
         (thinking(envelope.wrap(MINE)), thinking("sig+/=")),
-        (thinking("native tl1.", ""), thinking("native tl1.", "")),
-        (thinking("tl1.forged"), thinking("tl1.forged")),
+        (thinking("native ~tl1.", ""), thinking("native ~tl1.", "")),
+        (thinking("~tl1.forged"), thinking("~tl1.forged")),
         (thinking(envelope.wrap(THEIRS)), None),
         (redacted(envelope.wrap(states.of_redacted("anthropic", "secret"))), redacted("secret")),
         (redacted(envelope.wrap(MINE)), thinking("sig+/=", "")),
@@ -58,15 +58,15 @@ def test_what_was_wrapped_goes_to_its_own_provider_only(carried: dict[str, Any],
 
 def test_everything_else_stays_byte_for_byte() -> None:
     raw = Raw(
-        b'[{"role":"user", "content":"tl1. "},{"role":"assistant","content":[{"type":"text","text":"tl1.","x":1.0}]}]'
+        b'[{"role":"user", "content":"~tl1. "},{"role":"assistant","content":[{"type":"text","text":"~tl1.","x":1.0}]}]'
     )
     fields = {"model": Raw(b'"m"'), "messages": raw, "x": Raw(b"1.0")}
     found = strip_foreign_state(fields, "anthropic")
     assert list(found) == ["model", "messages", "x"]
-    assert b'{"type":"text","text":"tl1.","x":1.0}' in bytes(found["messages"])
+    assert b'{"type":"text","text":"~tl1.","x":1.0}' in bytes(found["messages"])
     untouched = {"messages": Raw(b'[ {"role":"user"} ]')}
     assert strip_foreign_state(untouched, "anthropic") is untouched
-    nonsense = {"messages": Raw(b'"tl1."')}
+    nonsense = {"messages": Raw(b'"~tl1."')}
     assert strip_foreign_state(nonsense, "anthropic") is nonsense
     assert strip_foreign_state({}, "anthropic") == {}
 

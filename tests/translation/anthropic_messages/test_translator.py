@@ -102,7 +102,7 @@ async def test_a_messages_caller_brings_back_what_was_wrapped() -> None:
     asking = read(body)
     shown = sdk.message(TRANSLATOR.write_answer(await answered(asking, SIGNED), asking))
     thought, called = shown["content"]
-    assert thought["signature"].startswith("tl1.")
+    assert thought["signature"].startswith("~tl1.")
     result = {"type": "tool_result", "tool_use_id": called["id"], "content": "Rain"}
     body["messages"] += [
         {"role": "assistant", "content": shown["content"]},

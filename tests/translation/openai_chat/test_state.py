@@ -43,5 +43,5 @@ def test_wrapped_entries_are_left_out_and_others_stay() -> None:
 def test_what_holds_none_is_not_touched() -> None:
     sent = fields([{"role": "user", "content": "hi"}])
     assert strip_state(sent) is sent
-    odd: Fields = {"messages": Raw(b'["tl1."]')}
+    odd: Fields = {"messages": Raw(b'["~tl1."]')}
     assert strip_state(odd) is odd

@@ -61,7 +61,7 @@ def test_reasoning_counts_its_summaries_and_its_texts_apart() -> None:
     item = msgspec.json.decode(reasoning.close("completed"))
     assert [part["text"] for part in item["summary"]] == ["ab", "c"]
     assert [part["text"] for part in item["content"]] == ["d"]
-    assert item["encrypted_content"].startswith("tl1.")
+    assert item["encrypted_content"].startswith("~tl1.")
     places = [
         fields.get("summary_index", fields.get("content_index")) for name, fields in events.told if ".delta" in name
     ]

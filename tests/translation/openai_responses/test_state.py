@@ -59,11 +59,11 @@ def test_state_of_this_provider_is_unwrapped_and_anothers_taken_out() -> None:
 def test_a_body_without_state_of_ours_is_untouched() -> None:
     for body in (fields(input="tl1"), fields(model="m"), fields(input=[USER])):
         assert strip_foreign_state(body, "p") is body
-    talk = fields(input="what is tl1.x?")
+    talk = fields(input="what is ~tl1.x?")
     with pytest.raises(InvalidRequest):
-        strip_foreign_state(fields(input={"a": "tl1."}), "p")
+        strip_foreign_state(fields(input={"a": "~tl1."}), "p")
     assert decoded(strip_foreign_state(talk, "p")) == decoded(talk)
-    about = fields(input=[{"role": "user", "content": "tl1.x"}])
+    about = fields(input=[{"role": "user", "content": "~tl1.x"}])
     assert decoded(strip_foreign_state(about, "p")) == decoded(about)
 
 
@@ -152,5 +152,5 @@ def test_a_kept_item_is_shown_as_it_was() -> None:
     bare = visible_item(open_item, state=False)
     assert bare is not None
     assert msgspec.json.decode(bare) == {"type": "reasoning", "id": "rs_ours", "summary": []}
-    message = Raw(b'{"type":"message","content":"about tl1.x"}')
+    message = Raw(b'{"type":"message","content":"about ~tl1.x"}')
     assert visible_item(message, state=False) is message

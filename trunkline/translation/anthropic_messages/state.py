@@ -20,7 +20,6 @@ from trunkline.wire.codec import Fields, encode
 REDACTED = "redacted:"
 _CALL = "call:"
 _TEXT = "text:"
-_MARK = envelope.MARK.encode()
 
 
 def of_redacted(origin: str, data: str) -> State:
@@ -71,7 +70,7 @@ def strip_foreign_state(fields: Fields, provider_id: str) -> Fields:
     """A caller's request on its way to a provider of this protocol: thinking that the gateway had wrapped is unwrapped
     when it is this provider's, and removed when it is another's. Everything else stays as it came."""
     messages = fields.get("messages")
-    if messages is None or _MARK not in bytes(messages):
+    if messages is None or not envelope.is_within(bytes(messages)):
         return fields
     try:
         cleaned = [_cleaned(message, provider_id) for message in _decode_messages(messages)]
@@ -83,9 +82,11 @@ def strip_foreign_state(fields: Fields, provider_id: str) -> Fields:
 def _cleaned(message: Fields, provider_id: str) -> Fields | None:
     """None when nothing is left of it."""
     content = message.get("content", Raw())
-    if not begins(content, b"[") or _MARK not in bytes(content):
+    if not begins(content, b"[") or not envelope.is_within(bytes(content)):
         return message
-    blocks = [_returned(block, provider_id) if _MARK in bytes(block) else block for block in _decode_list(content)]
+    blocks = [
+        _returned(block, provider_id) if envelope.is_within(bytes(block)) else block for block in _decode_list(content)
+    ]
     kept = [block for block in blocks if block is not None]
     return {**message, "content": Raw(encode(kept))} if kept else None
 

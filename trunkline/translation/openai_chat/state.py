@@ -9,7 +9,6 @@ from trunkline.translation import envelope
 from trunkline.wire import codec
 from trunkline.wire.codec import Fields, encode
 
-_MARK = envelope.MARK.encode()
 _CARRIERS = ("signature", "data")
 _decode_messages = msgspec.json.Decoder(list[Fields]).decode
 _decode_text = msgspec.json.Decoder(str | None).decode
@@ -19,7 +18,7 @@ def strip_state(fields: Fields) -> Fields:
     """Entries of `reasoning_details` that the gateway had wrapped are left out: they are another provider's, and even
     this provider's own would not be what it made. Everything else stays as it came."""
     messages = fields.get("messages")
-    if messages is None or _MARK not in bytes(messages):
+    if messages is None or not envelope.is_within(bytes(messages)):
         return fields
     try:
         cleaned = [_cleaned(message) for message in _decode_messages(messages)]
@@ -30,7 +29,7 @@ def strip_state(fields: Fields) -> Fields:
 
 def _cleaned(message: Fields) -> Fields:
     details = message.get("reasoning_details")
-    if details is None or _MARK not in bytes(details):
+    if details is None or not envelope.is_within(bytes(details)):
         return message
     kept = [entry for entry in _decode_messages(details) if not _is_wrapped(entry)]
     return {**message, "reasoning_details": Raw(encode(kept))}

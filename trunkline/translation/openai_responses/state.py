@@ -34,7 +34,6 @@ _PREFIXES = {
     "compaction": "cmp",
 }
 _NULL = b"null"
-_MARK = envelope.MARK.encode()
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -54,7 +53,7 @@ def strip_foreign_state(fields: Fields, provider_id: str) -> Fields:
     """The body for a provider that gets it raw: state of ours that it made is unwrapped, items with another's are
     taken out. The same object when there is none. Raises InvalidRequest for items that cannot be read."""
     raw = fields.get("input")
-    if raw is None or bytes(memoryview(raw)[:1]) == b'"' or _MARK not in bytes(raw):
+    if raw is None or bytes(memoryview(raw)[:1]) == b'"' or not envelope.is_within(bytes(raw)):
         return fields
     kept: list[Raw] = []
     for index, item in enumerate(_items(raw)):
@@ -84,7 +83,7 @@ def visible(response: bytes, *, state: bool) -> bytes:
 
 def visible_item(item: Raw, *, state: bool) -> Raw | None:
     """A kept item as its caller sees it, None when he does not."""
-    if _MARK not in bytes(item):
+    if not envelope.is_within(bytes(item)):
         return item
     fields = _decode_fields(item)
     if bytes(fields.get("type", b"")) != b'"reasoning"':
