@@ -202,7 +202,7 @@ class InferenceRoutes:
 
     async def serve(self, client: HttpClient) -> None:
         protocol = client.spoken.protocol
-        await self.to_its_end(client, protocol.name, lambda call: self._pipeline.run(call, client, protocol))
+        await self.to_its_end(client, protocol.spoken.name, lambda call: self._pipeline.run(call, client, protocol))
 
     async def to_its_end(
         self, client: HttpClient, protocol: str, run: Callable[[Call], Awaitable[bytes | None]]

@@ -190,7 +190,7 @@ class Pipeline:
 
     async def _attempt(self, sending: _Sending, deployment: Deployment) -> bytes | None:
         call, delivery = sending.call, sending.call.delivery
-        reach = sending.settings.reach(deployment, sending.asked.protocol.name)
+        reach = sending.settings.reach(deployment, sending.asked.protocol.spoken.name)
         way = self._way(sending, reach)
         if delivery is not None:
             response = await self._ask(sending, reach, way)
@@ -239,7 +239,7 @@ class Pipeline:
         """The one place where it is decided whether a body is passed on or translated."""
         asked, protocol = sending.asked, sending.asked.protocol
         emulated = reach.target.json_schema is False and protocol.wants_schema(asked.inbound)
-        if reach.face.protocol == protocol.name and not emulated and asked.may_pass:
+        if reach.face.protocol == protocol.spoken.name and not emulated and asked.may_pass:
             return Passed(asked, reach)
         sidecar = None
         if self._sidecar is not None:

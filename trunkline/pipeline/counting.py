@@ -118,7 +118,7 @@ class _Asked(msgspec.Struct, frozen=True):
 def _outgoing(asked: _Asked, counter: Counter, reach: Reach) -> Outgoing:
     """What the call itself would send, without what does not count."""
     spoken, target = PROTOCOLS[reach.face.protocol], reach.target
-    protocol, headers = asked.counted.protocol, spoken.headers(target)
+    protocol, headers = asked.counted.protocol, spoken.headers(target) if spoken.headers is not None else []
     if protocol.spoken is spoken:
         body = protocol.passed_body(asked.inbound, target, [])
         said = {name for name, _ in asked.client.protocol_headers}
@@ -126,6 +126,8 @@ def _outgoing(asked: _Asked, counter: Counter, reach: Reach) -> Outgoing:
     else:
         request = protocol.spoken.translator.read_request(asked.inbound)
         body = spoken.translator.write_request(request, target, Losses(target.model_id, request.names))
-    fields = answer_fields(spoken.finished(body, target)) or {}
+    if spoken.finished is not None:
+        body = spoken.finished(body, target)
+    fields = answer_fields(body) or {}
     kept = {name: value for name, value in fields.items() if name in counter.fields or name == "anthropic_version"}
     return Outgoing(counter.path(target), counter.body(kept, target), headers)

@@ -162,14 +162,15 @@ class Passed:
 
     async def outgoing(self) -> Outgoing:
         asked, target = self._asked, self._reach.target
-        protocol = asked.protocol.spoken
-        body = protocol.finished(asked.protocol.passed_body(asked.inbound, target, self.warnings), target)
-        headers = protocol.headers(target)
-        if asked.headers:
+        spoken, headers = asked.protocol.spoken, asked.headers
+        body = asked.protocol.passed_body(asked.inbound, target, self.warnings)
+        if spoken.finished is not None:
+            body = spoken.finished(body, target)
+        if spoken.headers is not None:
             # His version goes with his body; ours only where he says none.
-            said = {name for name, _ in asked.headers}
-            headers = [*asked.headers, *(one for one in headers if one[0] not in said)]
-        return Outgoing(protocol.path_of(target, asked.inbound), body, headers)
+            said = {name for name, _ in headers}
+            headers = [*headers, *(one for one in spoken.headers(target) if one[0] not in said)]
+        return Outgoing(spoken.path_of(target, asked.inbound), body, headers)
 
     def whole(self, body: bytes) -> bytes:
         asked = self._asked
@@ -240,12 +241,10 @@ class Crossed:
             raise losses.refused(
                 request.needs[0], f"rests on what is kept in the protocol it is from; {target.model_id} has another."
             )
-        write = upstream.translator.write_request
-        body = await worked(
-            length_of(self._asked.inbound), lambda: upstream.finished(write(request, target, losses), target)
-        )
+        body = await worked(length_of(self._asked.inbound), lambda: upstream.written(request, target, losses))
         self.warnings = losses.warnings
-        return Outgoing(upstream.path_of(target, self._asked.inbound), body, upstream.headers(target))
+        headers = upstream.headers(target) if upstream.headers is not None else []
+        return Outgoing(upstream.path_of(target, self._asked.inbound), body, headers)
 
     async def _request(self) -> Request:
         """The caller's request in neutral form, with the state that his client could not carry."""

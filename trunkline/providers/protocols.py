@@ -12,6 +12,8 @@ import msgspec
 
 from trunkline.providers import targets
 from trunkline.providers.transport import Headers
+from trunkline.translation.exchange import Request
+from trunkline.translation.losses import Losses
 from trunkline.translation.target import Target
 from trunkline.translation.translator import Translator
 from trunkline.wire import anthropic_messages, cohere_chat, gemini, ollama_chat, openai_chat, openai_responses
@@ -23,14 +25,6 @@ VERTEX = "vertex-"
 https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai"""
 
 
-def _no_headers(target: Target) -> Headers:
-    return []
-
-
-def _unchanged(body: bytes, target: Target) -> bytes:
-    return body
-
-
 class ProviderProtocol(msgspec.Struct, frozen=True, kw_only=True):
     """`path` is that of a whole answer, `stream_path` of a streamed one where it differs. `headers` are those of its
     version, `finished` is a body with what this provider's way of hosting the protocol asks for."""
@@ -38,11 +32,16 @@ class ProviderProtocol(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     path: Callable[[Target], bytes]
     stream_path: Callable[[Target], bytes] | None = None
-    headers: Callable[[Target], Headers] = _no_headers
-    finished: Callable[[bytes, Target], bytes] = _unchanged
+    headers: Callable[[Target], Headers] | None = None
+    finished: Callable[[bytes, Target], bytes] | None = None
 
     def path_of(self, target: Target, inbound: Inbound) -> bytes:
         return (self.stream_path or self.path)(target) if inbound.stream else self.path(target)
+
+    def written(self, request: Request, target: Target, losses: Losses) -> bytes:
+        """The body of a translated request."""
+        body = self.translator.write_request(request, target, losses)
+        return body if self.finished is None else self.finished(body, target)
 
     @property
     def translator(self) -> Translator:
