@@ -194,15 +194,15 @@ class InferenceRoutes:
         self._call_ids = CallIds()
         self._log_defect = log_defect
 
-    async def chat_completions(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.serve(HttpClient(scope, receive, send, self, CHAT))
+    def chat_completions(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self.serve(HttpClient(scope, receive, send, self, CHAT))
 
-    async def messages(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.serve(HttpClient(scope, receive, send, self, MESSAGES))
+    def messages(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self.serve(HttpClient(scope, receive, send, self, MESSAGES))
 
-    async def serve(self, client: HttpClient) -> None:
+    def serve(self, client: HttpClient) -> Awaitable[None]:
         protocol = client.spoken.protocol
-        await self.to_its_end(client, protocol.spoken.name, lambda call: self._pipeline.run(call, client, protocol))
+        return self.to_its_end(client, protocol.spoken.name, lambda call: self._pipeline.run(call, client, protocol))
 
     async def to_its_end(
         self, client: HttpClient, protocol: str, run: Callable[[Call], Awaitable[bytes | None]]

@@ -100,7 +100,7 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
         return made
 
 
-class _Sending(msgspec.Struct, frozen=True):
+class _Sending(msgspec.Struct, frozen=True, gc=False):
     """What every attempt of one call needs."""
 
     call: Call

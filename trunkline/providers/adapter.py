@@ -32,7 +32,7 @@ STREAM_HEADERS: Headers = [
 ]
 
 
-class Crossing(msgspec.Struct, frozen=True):
+class Crossing(msgspec.Struct, frozen=True, gc=False):
     """What of a call reaches the provider beside its body. `trace`: the caller's W3C trace headers, the only ones of
     his that cross to every provider. `account_id` goes to the sandbox alone, which counts failures by it."""
 
@@ -94,7 +94,7 @@ def _target(deployment: Deployment, face: Face) -> Target:
     )
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A body for a provider. `path` is the protocol's own, `headers` what it wants beside the credential, such as its
     version."""
 
