@@ -43,6 +43,10 @@ ERRORS: list[tuple[bytes, ErrorFacts]] = [
     (b"{}", ErrorFacts(message="")),
     (b"[]", ErrorFacts(message="[]")),
     (b"\xff\xfe", ErrorFacts(message="��")),
+    (b"[ERROR] out of memory", ErrorFacts(message="[ERROR] out of memory")),
+    (b' {"choices":[{"message":{"content":"what was said', ErrorFacts(message="")),
+    (b'[{"candidates":[{"content":"what was said', ErrorFacts(message="")),
+    (b'{"error":{"message":"m"', ErrorFacts(message="")),
 ]
 
 

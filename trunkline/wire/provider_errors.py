@@ -117,8 +117,11 @@ _TITLE = re.compile(r"<(?:title|h1)[^>]*>(.*?)</", re.IGNORECASE | re.DOTALL)
 
 
 def _plain_text(body: bytes) -> str:
-    """Plain text as it is; of an HTML page its title."""
+    """Plain text as it is; of an HTML page its title. Of JSON that breaks off nothing: it may be an answer, or repeat
+    the request, and what is an error's message is written into logs."""
     text = body[: 4 * MAX_MESSAGE].decode("utf-8", "replace").strip()
+    if text.startswith(("{", "[{", "[[", '["')):
+        return ""
     if text.startswith("<"):
         title = _TITLE.search(text)
         text = html.unescape(re.sub(r"<[^>]*>", " ", title[1])).strip() if title else ""
