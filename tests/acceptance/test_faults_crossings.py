@@ -388,7 +388,7 @@ def test_a_long_conversation_holds_nobody_up(fleet: Fleet) -> None:
             waits.append(time.monotonic() - began)
             time.sleep(0.005)
 
-    small = [{"role": ("user", "assistant")[at % 2], "content": "a message of a few words"} for at in range(99_999)]
+    small = [{"role": ("user", "assistant")[at % 2], "content": "a message of a few words"} for at in range(349_999)]
     thread = threading.Thread(target=ping)
     thread.start()
     try:
