@@ -62,7 +62,7 @@ async def sent(upstream: Upstream, request: Request, transport: SandboxTransport
         UpstreamRequest(
             origin=Origin("http", "sandbox.invalid", 80),
             target=PREFIXES.get(upstream.protocol, b"/v1") + path(target),
-            headers=protocol.headers(target),
+            headers=protocol.headers(target) if protocol.headers is not None else [],
             body=body,
             timers=Timers(),
             streaming=stream,
