@@ -29,3 +29,10 @@ def nanos_per_million(usd_per_million: Decimal | float | str) -> NanosPerMillion
 def usd_per_million(price: NanosPerMillion) -> float:
     """For display in JSON, where USD per million is a number."""
     return price / NANOS_PER_USD
+
+
+def usd_text(nanos: int) -> str:
+    """Nano-dollars as a JSON number in USD: at most 9 decimals, no exponent, nothing rounded."""
+    sign = "-" if nanos < 0 else ""
+    whole, rest = divmod(abs(nanos), NANOS_PER_USD)
+    return f"{sign}{whole}.{rest:09d}".rstrip("0").rstrip(".") if rest else f"{sign}{whole}"

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect
 from trunkline.errors import SettingsInvalid
 from trunkline.storage.database import PREPARING_BUSY_S, Database
 
-HEAD = "0002"
+HEAD = "0005"
 """The newest revision in `migrations/versions`."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")

@@ -17,7 +17,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
     `input_tokens` includes those read from a cache (`cached_input_tokens`) and written to one (`cache_write_tokens`, of
     which `cache_write_1h_tokens` are kept for an hour) and those of sound; `output_tokens` includes those spent on
-    reasoning and on sound.
+    reasoning and on sound. `cost_nanos` is what the account pays for it, in nano-dollars, once that is known; it is
+    written into the caller's answer as `cost`.
     """
 
     input_tokens: int
@@ -28,6 +29,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int = 0
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
+    cost_nanos: int | None = None
 
     @property
     def total_tokens(self) -> int:
@@ -35,9 +37,12 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
     def plus(self, other: Usage) -> Usage:
         """Both together, where one call took several answers."""
-        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in COUNTS})
 
     @property
     def fresh_input_tokens(self) -> int:
         """The input that was neither read from a cache nor written to one."""
         return max(0, self.input_tokens - self.cached_input_tokens - self.cache_write_tokens)
+
+
+COUNTS = tuple(name for name in Usage.__struct_fields__ if name != "cost_nanos")
