@@ -1,6 +1,7 @@
 """The admin API: Litestar behind a gate that asks for the credential before a route's existence is told.
 
-A route says who may call it (`opt=PUBLIC`, `KEY` or `ADMIN`). One that says nothing is refused at start and at call.
+A route says who may call it (`opt=PUBLIC`, `KEY`, `MANAGE` or `ADMIN`). One that says nothing is refused at start and
+at call.
 """
 
 from __future__ import annotations
@@ -35,11 +36,14 @@ from trunkline.http.asgi import Application, Headers, Message, Receive, Scope, S
 from trunkline.http.inference import request_id_of
 from trunkline.ids import CallIds
 from trunkline.observe import logger
+from trunkline.policy import keys as key_policy
 from trunkline.ports.keys import KeyRecord
 from trunkline.wire import codec
 
 PUBLIC: Final[dict[str, Any]] = {"access": "public"}
 KEY: Final[dict[str, Any]] = {"access": "key"}
+MANAGE: Final[dict[str, Any]] = {"access": "manage"}
+"""A key that may manage its account and those below it."""
 ADMIN: Final[dict[str, Any]] = {"access": "admin"}
 BODY_LIMIT_BYTES = 1_048_576
 PATH_SHOWN = 200
@@ -119,10 +123,13 @@ class Specification:
 Pages = Callable[[Specification], Sequence[HTTPRouteHandler]]
 
 
-def create_admin(services: AdminServices, pages: Pages | None = None) -> Application:
-    """The ASGI application for everything that is not inference or health. `pages` adds the console's routes."""
+def create_admin(
+    services: AdminServices, pages: Pages | None = None, further: Sequence[HTTPRouteHandler] = ()
+) -> Application:
+    """The ASGI application for everything that is not inference or health. `further` are the routes of accounts, money
+    and usage, described with the rest; `pages` adds the console's."""
     specification = Specification()
-    described = [*_api_routes(services), *_reference_routes(specification)]
+    described = [*_api_routes(services), *_reference_routes(specification), *further]
     specification.describe(described)
     routes = [*described, *(pages(specification) if pages is not None else ())]
     framework = Litestar(
@@ -225,6 +232,9 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandle
         raise Unauthenticated("This needs an API key.")
     if access == "key" or (access == "admin" and caller.admin):
         return
+    if access == "manage":
+        key_policy.require(caller, "manage")
+        return
     if access == "admin":
         raise Forbidden("This needs an admin key: make one with `trunkline keys create --admin`.")
     # Only the OPTIONS handlers that Litestar adds carry no marker: create_admin has looked at all others.
@@ -303,5 +313,5 @@ def _public_paths(framework: Litestar) -> tuple[frozenset[str], tuple[str, ...]]
 
 def _demand_markers(framework: Litestar) -> None:
     for path, handler in _handlers(framework):
-        if handler.opt.get("access") not in ("public", "key", "admin"):
+        if handler.opt.get("access") not in ("public", "key", "manage", "admin"):
             raise Defect(f"the route {path} does not say who may call it")
