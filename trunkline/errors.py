@@ -9,9 +9,11 @@
     │   ├── Forbidden              a known credential that may not do this
     │   ├── NotFound               a route, a model, a stored thing
     │   │   └── MethodNotAllowed
+    │   ├── BudgetExceeded         a cap or the prepaid credit does not hold what the call may cost
     │   └── ClientGone             nobody is left to answer
     ├── Unavailable                ours, passing: try again after `retry_after_s`
-    │   └── StoreUnavailable       the database does not answer
+    │   ├── StoreUnavailable       the database does not answer
+    │   └── BudgetUnavailable      another process holds what is left of a budget, and does not answer
     ├── UpstreamError              the provider's doing; `status` is what it said, if it spoke
     │   ├── UpstreamRefused        it refuses the body: 400, 404, 413, 422
     │   ├── UpstreamRateLimited    429
@@ -83,6 +85,32 @@ class MethodNotAllowed(NotFound):
         self.allowed = allowed
 
 
+class BudgetExceeded(Refused):
+    """`scope` is the narrowest that the call does not fit, such as `key` or `account acct_…`. Amounts are nano-dollars:
+    `used` is spent for good, `held` is what calls under way may still spend. `resets_at`: Unix seconds, None is never.
+    """
+
+    default_code = "budget_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        scope: str,
+        limit_nanos: int,
+        used_nanos: int,
+        held_nanos: int,
+        resets_at: float | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.scope = scope
+        self.limit_nanos = limit_nanos
+        self.used_nanos = used_nanos
+        self.held_nanos = held_nanos
+        self.resets_at = resets_at
+
+
 class ClientGone(Refused):
     default_code = "client_closed_request"
 
@@ -94,6 +122,10 @@ class Unavailable(TrunklineError):
 
 class StoreUnavailable(Unavailable):
     default_code = "store_unavailable"
+
+
+class BudgetUnavailable(Unavailable):
+    default_code = "budget_unavailable"
 
 
 class UpstreamError(TrunklineError):

