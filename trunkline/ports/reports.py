@@ -106,7 +106,7 @@ class SpendQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spend(msgspec.Struct, frozen=True, kw_only=True):
-    """What accounts pay, in nano-dollars: in the day, the week (from Monday) and the month of UTC that run, and ever."""
+    """What accounts pay, in nano-dollars: in the day, week (from Monday) and month of UTC that run, and ever."""
 
     day_nanos: int
     week_nanos: int
