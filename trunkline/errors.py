@@ -92,14 +92,14 @@ class BudgetExceeded(Refused):
 
     default_code = "budget_exceeded"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each figure stands in the answer
         self,
         message: str,
         *,
-        scope: str,
-        limit_nanos: int,
-        used_nanos: int,
-        held_nanos: int,
+        scope: str = "",
+        limit_nanos: int = 0,
+        used_nanos: int = 0,
+        held_nanos: int = 0,
         resets_at: float | None = None,
         code: str | None = None,
     ) -> None:

@@ -46,6 +46,27 @@ def test_the_table(error: TrunklineError, status: int, kind: str) -> None:
     assert body == {"message": "x", "type": kind, "param": None, "code": error.code}
 
 
+BROKE = errors.BudgetExceeded(
+    "x", scope="key", limit_nanos=50_000_000_000, used_nanos=49_999_999_999, held_nanos=1, resets_at=1_800_000_000.9
+)
+FIGURES = {"scope": "key", "limit": 50, "used": 49.999999999, "held": 1e-09, "resets_at": 1_800_000_000}
+
+
+def test_a_budget_that_is_used_up_says_its_figures_and_that_asking_again_is_no_use() -> None:
+    problem = problems.problem(BROKE, "openai", "req-1")
+    assert problem.status == 402
+    assert (b"x-should-retry", b"false") in problem.headers
+    assert json.loads(problem.body)["error"] == {
+        "message": "x", "type": "budget_exceeded", "param": None, "code": "budget_exceeded", **FIGURES
+    }  # fmt: skip
+    assert b'"used":49.999999999' in problem.body
+    assert b'"held":0.000000001' in problem.body
+    anthropic = problems.problem(BROKE, "anthropic", "req-1")
+    assert json.loads(anthropic.body)["error"] == {"type": "billing_error", "message": "x", **FIGURES}
+    event = problems.error_event(BROKE, "openai", "req-1")
+    assert json.loads(event.removeprefix(b"data: "))["error"]["limit"] == 50
+
+
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_no_error_is_without_a_shape(kind: type[TrunklineError]) -> None:
     families: tuple[problems.Family, ...] = ("openai", "anthropic", "google")

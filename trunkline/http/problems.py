@@ -9,7 +9,9 @@ from typing import Literal, NamedTuple
 from trunkline import errors
 from trunkline.errors import TrunklineError
 from trunkline.http.asgi import Headers
+from trunkline.money import usd_text
 from trunkline.wire import anthropic_messages, gemini, openai_errors
+from trunkline.wire.codec import Raw
 
 
 class Shape(NamedTuple):
@@ -27,6 +29,7 @@ SHAPES: dict[type[TrunklineError], Shape] = {
     errors.Forbidden: Shape(403, "permission_error", "permission_error"),
     errors.NotFound: Shape(404, "invalid_request_error", "not_found_error"),
     errors.MethodNotAllowed: Shape(405, "invalid_request_error", "invalid_request_error"),
+    errors.BudgetExceeded: Shape(402, "budget_exceeded", "billing_error"),
     errors.ClientGone: Shape(499, "invalid_request_error", "invalid_request_error"),
     errors.Unavailable: Shape(503, "server_error", "overloaded_error"),
     errors.UpstreamRefused: Shape(400, "invalid_request_error", "invalid_request_error"),
@@ -78,11 +81,11 @@ def problem(error: TrunklineError, family: Family, request_id: str) -> Problem:
         if isinstance(error, errors.UpstreamOverloaded):
             status = OVERLOADED_AT_ANTHROPIC
         headers.append((b"request-id", request_id.encode("latin-1")))
-        body = anthropic_messages.error_body(shape.anthropic_type, error.message, request_id)
+        body = anthropic_messages.error_body(shape.anthropic_type, error.message, request_id, _details(error))
     elif family == "google":
         body = gemini.error_body(status, error.message)
     else:
-        body = openai_errors.error_body(shape.openai_type, error.message, error.param, error.code)
+        body = openai_errors.error_body(shape.openai_type, error.message, error.param, error.code, _details(error))
     return Problem(status, headers, body)
 
 
@@ -90,10 +93,23 @@ def error_event(error: TrunklineError, family: Family, request_id: str) -> bytes
     """The same, for a stream that has begun: the last event of it."""
     shape = shape_of(error)
     if family == "anthropic":
-        return anthropic_messages.error_event(shape.anthropic_type, error.message, request_id)
+        return anthropic_messages.error_event(shape.anthropic_type, error.message, request_id, _details(error))
     if family == "google":
         return gemini.error_event(shape.status, error.message)
-    return openai_errors.error_event(shape.openai_type, error.message, error.param, error.code)
+    return openai_errors.error_event(shape.openai_type, error.message, error.param, error.code, _details(error))
+
+
+def _details(error: TrunklineError) -> dict[str, object] | None:
+    """The figures of a budget, in USD."""
+    if not isinstance(error, errors.BudgetExceeded):
+        return None
+    return {
+        "scope": error.scope,
+        "limit": Raw(usd_text(error.limit_nanos).encode()),
+        "used": Raw(usd_text(error.used_nanos).encode()),
+        "held": Raw(usd_text(error.held_nanos).encode()),
+        "resets_at": None if error.resets_at is None else int(error.resets_at),
+    }
 
 
 def retry_headers(error: TrunklineError) -> Headers:
@@ -103,7 +119,7 @@ def retry_headers(error: TrunklineError) -> Headers:
         headers.append((b"retry-after", str(math.ceil(max(0.0, error.retry_after_s))).encode()))
     elif isinstance(error, errors.Unavailable):
         headers.append((b"retry-after", b"1"))
-    if isinstance(error, errors.UpstreamAccount):
+    if isinstance(error, errors.UpstreamAccount | errors.BudgetExceeded):
         headers.append((b"x-should-retry", b"false"))
     return headers
 

@@ -8,7 +8,7 @@ field are in Anthropic's spelling: `messages.0.role: ...`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -197,11 +197,14 @@ class _ErrorBody(msgspec.Struct, tag="error"):
     request_id: str | None
 
 
-def error_body(type: str, message: str, request_id: str | None) -> bytes:  # noqa: A002 - the field's own name
-    """`request_id` is also the answer's `request-id` header."""
+def error_body(type: str, message: str, request_id: str | None, details: Mapping[str, object] | None = None) -> bytes:  # noqa: A002 - the field's own name
+    """`request_id` is also the answer's `request-id` header. `details` stand beside the message."""
+    if details:
+        error = {"type": type, "message": message, **details}
+        return encode({"type": "error", "error": error, "request_id": request_id})
     return encode(_ErrorBody(_Error(type, message), request_id))
 
 
-def error_event(type: str, message: str, request_id: str | None) -> bytes:  # noqa: A002 - the field's own name
+def error_event(type: str, message: str, request_id: str | None, details: Mapping[str, object] | None = None) -> bytes:  # noqa: A002
     """The last event of a stream that failed."""
-    return sse.named_event(b"error", error_body(type, message, request_id))
+    return sse.named_event(b"error", error_body(type, message, request_id, details))
