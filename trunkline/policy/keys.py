@@ -8,7 +8,9 @@ neighbouring bytes. It guards against slips, not against forgers: the secret's 2
 from __future__ import annotations
 
 import fnmatch
+import functools
 import hmac
+import ipaddress
 import re
 import zlib
 from typing import Annotated, Literal
@@ -18,8 +20,9 @@ from msgspec import Meta
 
 from trunkline.catalog.models import Deployment
 from trunkline.errors import Forbidden, InvalidRequest
-from trunkline.ids import base62
-from trunkline.ports.keys import KeyRecord, KeyState
+from trunkline.ids import ROOT_ACCOUNT, AccountId, base62
+from trunkline.ports.audit import Actor, Role
+from trunkline.ports.keys import KeyRecord, KeyRoute, KeyState
 from trunkline.routing.table import Route
 
 PUBLIC_ID_WIDTH = 12
@@ -35,7 +38,7 @@ WEAK = frozenset(
     iloveyou trustno1 admin123 administrator masterkey master-key sk-master secret123 topsecret""".split()  # noqa: SIM905 - thirty lines of quotes say no more
 )
 
-Scope = Literal["inference", "manage", "admin"]
+Scope = Literal["inference", "read", "manage", "admin"]
 
 
 class KeysOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,12 +107,80 @@ def state(record: KeyRecord, now_s: float) -> KeyState:
 
 
 def may(record: KeyRecord, scope: Scope) -> bool:
-    """`inference`: calls, and facts about the key itself. `manage`: its account's subtree too. `admin`: all."""
+    """`inference`: calls; not a viewer's. `read`: what is in its account's subtree. `manage`: changes there too.
+    `admin`: all. Facts about the key itself need no scope."""
     if scope == "admin":
         return record.admin
     if scope == "manage":
         return record.manage or record.admin
-    return True
+    read_only = record.limits is not None and record.limits.read_only
+    return not read_only if scope == "inference" else read_only or record.manage or record.admin
+
+
+def role(record: KeyRecord) -> Role:
+    if record.admin:
+        return "owner"
+    if record.manage:
+        return "admin"
+    return "member" if may(record, "inference") else "viewer"
+
+
+def reach(record: KeyRecord) -> AccountId:
+    """The account whose subtree the key sees."""
+    return ROOT_ACCOUNT if record.admin else record.account_id
+
+
+def actor(record: KeyRecord, address: str | None = None) -> Actor:
+    """Who acts when the key does. `address`: where from."""
+    return Actor(kind="key", id=record.key_id, account_id=record.account_id, role=role(record), address=address)
+
+
+def require_route(record: KeyRecord, route: KeyRoute) -> None:
+    """Raises Forbidden for a call that the key may not make over any model: `route_not_allowed`, or `scope_missing`
+    for a viewer's."""
+    limits = record.limits
+    if limits is None:
+        return
+    if limits.read_only and route != "models":
+        raise Forbidden("This key may only read; it makes no calls.", code="scope_missing")
+    if limits.routes and route not in limits.routes:
+        raise Forbidden(
+            f"This key may not use {route}; it may use {', '.join(limits.routes)}.", code="route_not_allowed"
+        )
+
+
+def require_address(record: KeyRecord, address: str | None) -> None:
+    """Raises Forbidden (`address_not_allowed`) when the key is kept to networks that `address` is not in. `address`: the
+    client's, IPv4 or IPv6, None when it is not known."""
+    limits = record.limits
+    if limits is None or not limits.addresses:
+        return
+    if address is None or not _is_within(address, limits.addresses):
+        raise Forbidden("This key may not be used from this address.", code="address_not_allowed")
+
+
+def networks(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses and networks in their one spelling, each once. Raises InvalidRequest."""
+    found = []
+    for text in addresses:
+        try:
+            found.append(str(ipaddress.ip_network(text.strip(), strict=False)))
+        except ValueError:
+            raise InvalidRequest(
+                "An address is IPv4 or IPv6, or a network such as 192.0.2.0/24 or 2001:db8::/32.", param="addresses"
+            ) from None
+    return tuple(dict.fromkeys(found))
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_within(address: str, addresses: tuple[str, ...]) -> bool:
+    try:
+        client = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(client, ipaddress.IPv6Address) and client.ipv4_mapped is not None:
+        client = client.ipv4_mapped  # how a socket of both families tells of a caller over IPv4
+    return any(client in ipaddress.ip_network(network) for network in addresses)
 
 
 def require(record: KeyRecord, scope: Scope) -> None:
