@@ -29,7 +29,10 @@ class PriceTier(msgspec.Struct, frozen=True, kw_only=True):
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """`version` says where the figures come from. A missing kind is None; 0 must be declared.
 
-    `cache_write` is the price of a 5-minute cache. `tiers` are the prices of long inputs, shortest first.
+    `cache_write` is the price of a 5-minute cache; `writes_unasked`: the provider writes to one without being asked.
+    `image_input` and `image_output` are tokens of pictures, `image` is a whole one. `tiers` are the prices of long
+    inputs, shortest first. `variants` are the prices of other ways to be served: `batch`, `flex`, `priority`, `fast`;
+    a batch without one costs `batch_discount_millionths` less.
     """
 
     version: str
@@ -41,12 +44,17 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: NanosPerMillion | None = None
     audio_input: NanosPerMillion | None = None
     audio_output: NanosPerMillion | None = None
+    image_input: NanosPerMillion | None = None
+    image_output: NanosPerMillion | None = None
     request: Nanos | None = None
     image: Nanos | None = None
     tiers: tuple[PriceTier, ...] = ()
+    variants: dict[str, Price] = {}
+    batch_discount_millionths: int = 0
+    writes_unasked: bool = False
 
     def figures(self) -> dict[str, int]:
-        """Kind -> nano-dollars, of every kind that has a price. `tiers` are not among them."""
+        """Kind -> nano-dollars, of every kind that has a price. Those of tiers and variants are not among them."""
         return {kind: figure for kind in _FIGURES if (figure := getattr(self, kind)) is not None}
 
 
@@ -54,7 +62,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 UsdPerUnit = Annotated[float, Meta(ge=0)]
 
 
-_FIGURES = tuple(field.name for field in msgspec.structs.fields(Price) if field.name not in ("version", "tiers"))
+_NO_FIGURES = frozenset(("version", "tiers", "variants", "batch_discount_millionths", "writes_unasked"))
+_FIGURES = tuple(name for name in Price.__struct_fields__ if name not in _NO_FIGURES)
 
 
 class PriceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,9 +16,9 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens as the provider counted them.
 
     `input_tokens` includes those read from a cache (`cached_input_tokens`) and written to one (`cache_write_tokens`, of
-    which `cache_write_1h_tokens` are kept for an hour) and those of sound; `output_tokens` includes those spent on
-    reasoning and on sound. `cost_nanos` is what the account pays for it, in nano-dollars, once that is known; it is
-    written into the caller's answer as `cost`.
+    which `cache_write_1h_tokens` are kept for an hour) and those of sound and pictures; `output_tokens` includes those
+    spent on reasoning, on sound and on pictures. `cost_nanos` is what the account pays for it, in nano-dollars, once
+    that is known; it is written into the caller's answer as `cost`.
     """
 
     input_tokens: int
@@ -29,6 +29,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_tokens: int = 0
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
     cost_nanos: int | None = None
 
     @property
