@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool
 
 from trunkline import clock
 from trunkline.errors import SettingsInvalid, StoreUnavailable
+from trunkline.storage.write_lock import WriteLock
 
 BUSY_S = 4.0
 """How long a statement waits for another writer: long for a commit, short enough that no caller hangs."""
@@ -44,6 +45,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._engine = _engine(path)
+        self._write_lock = WriteLock(write_lock_file(path))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -55,8 +57,10 @@ class Database:
     @contextmanager
     def writing(self, busy_s: float = BUSY_S) -> Iterator[Connection]:
         """One transaction that holds the write lock from its start; kept when the block ends without an error."""
-        with _mapped_errors(), self._engine.connect() as connection:
-            writer = connection.execution_options(begin_immediate_s=busy_s)
+        until = clock.monotonic_s() + busy_s
+        with _mapped_errors(), self._write_lock.held(busy_s), self._engine.connect() as connection:
+            left_s = max(until - clock.monotonic_s(), busy_s / 10)
+            writer = connection.execution_options(begin_immediate_s=left_s)
             with writer.begin():
                 yield writer
 
@@ -93,7 +97,7 @@ class Database:
     def _ask_for_wal(self) -> str | None:
         """The journal mode that holds now, None while another process has the file. Not within a transaction."""
         try:
-            with closing(_open(self.path)) as connection:
+            with closing(connect(self.path)) as connection:
                 mode: str = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
                 return mode
         except sqlite3.DatabaseError as error:
@@ -103,6 +107,12 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+        self._write_lock.close()
+
+
+def write_lock_file(database: Path) -> Path:
+    """What all writers of a database queue at."""
+    return Path(f"{database}.write")
 
 
 def open_database(options: DatabaseOptions, data_dir: Path) -> Database:
@@ -121,22 +131,24 @@ def open_database(options: DatabaseOptions, data_dir: Path) -> Database:
     return Database(data_dir.absolute() / rest[1:])
 
 
-class _FileConnection(sqlite3.Connection):
+class FileConnection(sqlite3.Connection):
     """`file` is the device and inode that stood at the path when it was opened."""
 
     file: tuple[int, int] | None = None
 
 
-def _open(path: Path) -> _FileConnection:
+def connect(path: Path, busy_s: float = BUSY_S) -> FileConnection:
+    """A plain connection to a database that is there; transactions are begun and ended by statements. Raises
+    sqlite3.Error."""
     # The identity is read first: if the file is replaced in between, the next use sees a difference and reopens.
-    file = _identity(path)
+    file = identity(path)
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw",  # without `rw` a vanished database would come back empty
         uri=True,
-        timeout=BUSY_S,
+        timeout=busy_s,
         isolation_level=None,
         check_same_thread=False,
-        factory=_FileConnection,
+        factory=FileConnection,
     )
     connection.file = file
     connection.execute("PRAGMA synchronous = FULL")
@@ -147,7 +159,7 @@ def _open(path: Path) -> _FileConnection:
 def _engine(path: Path) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
-        creator=lambda: _open(path),
+        creator=lambda: connect(path),
         poolclass=QueuePool,
         pool_timeout=BUSY_S,
         hide_parameters=True,
@@ -157,7 +169,8 @@ def _engine(path: Path) -> Engine:
     return engine
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file at that path; None when there is none."""
     try:
         found = os.stat(path)
     except OSError:
@@ -166,8 +179,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _reopen_if_replaced(path: Path) -> Any:
-    def check(dbapi_connection: _FileConnection, _record: object, _proxy: object) -> None:
-        if dbapi_connection.file is None or dbapi_connection.file != _identity(path):
+    def check(dbapi_connection: FileConnection, _record: object, _proxy: object) -> None:
+        if dbapi_connection.file is None or dbapi_connection.file != identity(path):
             raise exc.DisconnectionError("the database file is another one")
 
     return check
