@@ -24,26 +24,38 @@ async def ask(
     application: Application, method: str, target: str, headers: dict[str, str] | None = None, *, scheme: str = "http"
 ) -> Page:
     """`target` is path and query. Raises what the application lets through."""
+    return await _call(application, {**_scope(method, target, headers or {}), "scheme": scheme}, b"")
+
+
+async def send(application: Application, method: str, target: str, headers: dict[str, str], body: bytes) -> Page:
+    """`ask` with a body of JSON."""
+    sent = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+    return await _call(application, _scope(method, target, sent), body)
+
+
+def _scope(method: str, target: str, headers: dict[str, str]) -> Scope:
     path, _, query = target.partition("?")
-    sent = {"host": "gateway.test", **(headers or {})}
-    scope: Scope = {
+    return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": method,
-        "scheme": scheme,
+        "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+        "headers": [(name.encode(), value.encode()) for name, value in {"host": "gateway.test", **headers}.items()],
         "client": ("127.0.0.1", 50_000),
         "server": ("127.0.0.1", 8080),
     }
+
+
+async def _call(application: Application, scope: Scope, body: bytes) -> Page:
     answered: list[Message] = []
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Message) -> None:
         answered.append(message)
