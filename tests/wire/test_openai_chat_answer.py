@@ -36,7 +36,7 @@ def test_valid_usage_is_read_as_reported(prompt: int, output: int, cached: int, 
             output_tokens=output,
             cached_input_tokens=cached,
             cache_write_tokens=written,
-            reasoning_tokens=thought,
+            reasoning_tokens=min(thought, output),
         )
     else:
         assert usage is None

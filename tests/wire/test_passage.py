@@ -70,7 +70,7 @@ USAGES: list[tuple[bytes, Usage | None]] = [
     # images: https://platform.openai.com/docs/api-reference/images/object
     (
         b'{"input_tokens":50,"output_tokens":272,"total_tokens":322,"input_tokens_details":{"image_tokens":40}}',
-        Usage(input_tokens=50, output_tokens=272),
+        Usage(input_tokens=50, output_tokens=272, input_image_tokens=40),
     ),
     # transcriptions: https://platform.openai.com/docs/api-reference/audio/json-object
     (

@@ -8,9 +8,11 @@ of its 1,500 to 3,000 (https://platform.claude.com/docs/en/build-with-claude/pdf
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from trunkline.errors import InvalidRequest
 from trunkline.translation.exchange import (
+    Answer,
     Media,
     Opaque,
     Part,
@@ -20,6 +22,8 @@ from trunkline.translation.exchange import (
     ToolCall,
     ToolResult,
 )
+from trunkline.wire.inbound import Inbound
+from trunkline.wire.seen import tokens_of
 
 TURN_TOKENS = 4
 TOOL_TOKENS = 8
@@ -40,6 +44,20 @@ def tokens(request: Request) -> int:
     if request.output_format is not None and request.output_format.schema is not None:
         counted += _text(bytes(request.output_format.schema).decode())
     return max(1, counted)
+
+
+def estimate_input(inbound: Inbound, read: Callable[[Inbound], Request]) -> int:
+    """The same of a request that may have been passed on unread; `read` is its protocol's. At least 1."""
+    try:
+        return tokens(read(inbound))
+    except InvalidRequest:
+        # Its provider understood more of it than is known here.
+        return max(1, tokens_of(sum(map(len, inbound.fields.values()))))
+
+
+def output_tokens(answer: Answer) -> int:
+    """Of a whole answer; 0 when it says nothing."""
+    return sum(_parts(choice.parts) for choice in answer.choices)
 
 
 def _parts(parts: Iterable[Part]) -> int:

@@ -6,9 +6,19 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from trunkline.errors import UpstreamError
-from trunkline.translation.exchange import Began, Ended, Event, Used
+from trunkline.translation.exchange import (
+    ArgumentsDelta,
+    Began,
+    Ended,
+    Event,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    Used,
+)
 from trunkline.wire.provider_errors import ErrorFacts
-from trunkline.wire.usage import Usage
+from trunkline.wire.seen import Seen
+from trunkline.wire.usage import Price, Usage
 
 MakeError = Callable[[ErrorFacts], UpstreamError]
 """Makes the error for what a provider says went wrong in the middle of its answer."""
@@ -41,26 +51,54 @@ class StreamWriter(Protocol):
     """One answer to the caller. What it returns are whole events of his protocol, in one piece.
 
     `holding`: the end of the answer has come but not its usage, which is to go out with it; `release` gives up waiting.
+    `release_ends`: what it writes is the last event.
     """
 
     holding: bool
 
+    @property
+    def release_ends(self) -> bool: ...
     def write(self, events: Iterable[Event]) -> bytes: ...
     def release(self) -> bytes: ...
+
+
+_Said = TextDelta | RefusalDelta | ReasoningDelta | ArgumentsDelta
 
 
 class CrossedStream:
     """A reader and a writer as one editor of a stream, which pipeline/relay.py drives like any other."""
 
-    __slots__ = ("_began", "_reader", "_watch", "_writer", "done", "holds", "unsent", "usage")
+    __slots__ = (
+        "_began",
+        "_price",
+        "_priced",
+        "_reader",
+        "_text",
+        "_used",
+        "_watch",
+        "_writer",
+        "done",
+        "holds",
+        "unsent",
+        "usage",
+    )
 
     def __init__(
-        self, reader: StreamReader, writer: StreamWriter, watch: Callable[[list[Event]], list[Event]] | None = None
+        self,
+        reader: StreamReader,
+        writer: StreamWriter,
+        watch: Callable[[list[Event]], list[Event]] | None = None,
+        price: Price | None = None,
     ) -> None:
-        """`watch` sees all events and says which are written instead; it may raise UpstreamError too."""
+        """`watch` sees all events and says which are written instead; it may raise UpstreamError too. With a `price`
+        the usage that is written is what it made, and that is written with the end, not before."""
         self._reader = reader
         self._writer = writer
         self._watch = watch
+        self._price = price
+        self._priced = False
+        self._text = Seen()
+        self._used: Usage | None = None
         self._began = False
         self.done = False
         self.holds = 0
@@ -71,6 +109,11 @@ class CrossedStream:
     def finished(self) -> bool:
         return self._reader.finished
 
+    @property
+    def seen_tokens(self) -> int:
+        """An estimate of what has come of the answer."""
+        return self._text.tokens
+
     def feed(self, data: bytes) -> bytes:
         return b"" if self.done else self._crossed(self._reader.feed, data)
 
@@ -80,13 +123,21 @@ class CrossedStream:
         return self._crossed(self._reader.end)
 
     def release(self) -> bytes:
-        return self._writer.release()
+        """With a price, nothing that must be the last before the provider's stream ends."""
+        if self._price is None:
+            return self._writer.release()
+        if self._writer.release_ends or not self._writer.holding:
+            return b""
+        events: list[Event] = [] if self._used is None or self._priced else [self._settled(self._price)]
+        return self._writer.write(events) + self._writer.release()
 
     def _crossed(self, step: Callable[..., list[Event]], *given: bytes) -> bytes:
         try:
             events = step(*given)
         except UpstreamError:
             self.unsent = self._written(self._reader.unsent)
+            if self._price is not None:
+                self.unsent += self.release()
             raise
         return self._written(events) if events else b""
 
@@ -97,15 +148,33 @@ class CrossedStream:
                 # A provider that does not begin as its protocol has it; every writer wants to be told who answers.
                 events = [Began("", "", 0), *events]
         for event in events:
-            kind = type(event)
-            if isinstance(event, Used):
+            if isinstance(event, _Said):
+                self._text.add(event.text)
+            elif isinstance(event, Used):
+                self._used = self.usage = event.usage
+            elif isinstance(event, Began):
                 self.usage = event.usage
-            elif kind is Ended:
+            elif isinstance(event, Ended):
+                self.usage = self._used
                 self.done = True
         if self._watch is not None:
             events = self._watch(events)
+        if self._price is not None:
+            events = self._with_price(events, self._price)
         held = self._writer.holding
         written = self._writer.write(events)
         if self._writer.holding and not held:
             self.holds += 1
         return written
+
+    def _with_price(self, events: list[Event], price: Price) -> list[Event]:
+        """Usage only before the end, when it is certain: what is told of it earlier is of the answer so far."""
+        events = [event for event in events if not isinstance(event, Used)]
+        if self.done and not self._priced:
+            end = next((at for at, event in enumerate(events) if isinstance(event, Ended)), len(events))
+            events.insert(end, self._settled(price))
+        return events
+
+    def _settled(self, price: Price) -> Used:
+        self._priced = True
+        return Used(price(self._used))

@@ -5,14 +5,16 @@ Shapes: the `anthropic` package's types/message.py, usage.py and message_delta_u
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import Raw
 
 from trunkline.errors import UpstreamFailed
-from trunkline.wire import codec
+from trunkline.wire import billing, codec, seen
 from trunkline.wire.codec import encode
 from trunkline.wire.provider_errors import ErrorFacts, error_in
-from trunkline.wire.usage import MAX_COUNT, Count, Usage
+from trunkline.wire.usage import Count, Usage, believed
 
 
 class _CacheCreation(msgspec.Struct, gc=False):
@@ -46,35 +48,91 @@ class MessageUsage(msgspec.Struct, gc=False):
         if self.input_tokens is None or self.output_tokens is None:
             return None
         read, written = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
-        whole_input = self.input_tokens + read + written
-        if whole_input > MAX_COUNT:
-            return None
-        kept = self.cache_creation.ephemeral_1h_input_tokens if self.cache_creation else None
-        thought = self.output_tokens_details.thinking_tokens if self.output_tokens_details else None
-        return Usage(
-            input_tokens=whole_input,
-            output_tokens=self.output_tokens,
-            cached_input_tokens=read,
-            cache_write_tokens=written,
-            cache_write_1h_tokens=min(kept or 0, written),
-            reasoning_tokens=min(thought or 0, self.output_tokens),
+        return believed(
+            self.input_tokens + read + written,
+            self.output_tokens,
+            cached=read,
+            written=written,
+            written_1h=self.cache_creation.ephemeral_1h_input_tokens if self.cache_creation else None,
+            reasoning=self.output_tokens_details.thinking_tokens if self.output_tokens_details else None,
         )
 
 
 _decode_usage = msgspec.json.Decoder(MessageUsage).decode
-_NOTHING = MessageUsage()
 
 
-def read_counts(raw: Raw) -> MessageUsage:
-    """Empty unless every count is a JSON integer from 0 to 10,000,000."""
+def read_counts(raw: Raw) -> MessageUsage | None:
+    """None unless every count is a JSON integer from 0 to 10,000,000."""
     try:
         return _decode_usage(raw)
     except codec.UNREADABLE:
-        return _NOTHING
+        return None
 
 
 def read_usage(raw: Raw) -> Usage | None:
-    return read_counts(raw).total()
+    said = read_counts(raw)
+    return said.total() if said is not None else None
+
+
+class StreamedUsage:
+    """The usage of a streamed answer: told at its start, when all the input is known, and again with its end.
+
+    `total` is what is known so far; `final` is None until the end has told how much there was to say, and stays so
+    where it does not. What makes no sense is passed over, so the last counts that do are those that hold.
+    """
+
+    __slots__ = ("_counts", "_output_told")
+
+    def __init__(self) -> None:
+        self._counts = MessageUsage()
+        self._output_told = False
+
+    def start(self, raw: Raw) -> None:
+        """Of message_start."""
+        self._counts = read_counts(raw) or MessageUsage()
+
+    def delta(self, raw: Raw) -> None:
+        """Of message_delta."""
+        said = read_counts(raw)
+        if said is None:
+            return
+        counts = self._counts.later(said)
+        if counts.total() is not None or self.final is None:
+            self._counts = counts
+            self._output_told = self._output_told or said.output_tokens is not None
+
+    @property
+    def total(self) -> Usage | None:
+        return self._counts.total()
+
+    @property
+    def final(self) -> Usage | None:
+        return self._counts.total() if self._output_told else None
+
+
+def usage_fields(usage: Usage) -> dict[str, Any]:
+    """All that this protocol tells of it, and what it cost once that is known."""
+    fields: dict[str, Any] = {
+        "input_tokens": usage.fresh_input_tokens,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_read_input_tokens": usage.cached_input_tokens,
+        "output_tokens": usage.output_tokens,
+    }
+    if usage.cache_write_tokens:
+        fields["cache_creation"] = {
+            "ephemeral_5m_input_tokens": usage.cache_write_tokens - usage.cache_write_1h_tokens,
+            "ephemeral_1h_input_tokens": usage.cache_write_1h_tokens,
+        }
+    if usage.reasoning_tokens:
+        fields["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    if usage.cost_nanos is not None:
+        fields["cost"] = usage.cost
+    return fields
+
+
+def delta_fields(usage: Usage) -> dict[str, Any]:
+    """The same as the end of a stream has it, which does not tell how long is kept what was cached."""
+    return {name: value for name, value in usage_fields(usage).items() if name != "cache_creation"}
 
 
 class _Answer(msgspec.Struct, gc=False):
@@ -105,6 +163,26 @@ def read_answer(body: bytes) -> Answer:
             raise UpstreamFailed("The provider's answer is not a message.") from None
         return Answer(None, facts)
     return Answer(read_usage(said.usage) if said.usage else None)
+
+
+class _Counted(msgspec.Struct, gc=False):
+    usage: Raw = Raw()
+
+
+_decode_counted = msgspec.json.Decoder(_Counted).decode
+
+
+def billed(body: bytes, usage: Usage, *, replaced: bool) -> bytes:
+    """A whole answer that `read_answer` took, with what it cost. `replaced`: the provider gave no usage that counts;
+    `usage` is shown in its place."""
+    said = _decode_counted(body).usage
+    written = encode(usage_fields(usage)) if replaced or not said else billing.with_cost(bytes(said), usage)
+    return billing.with_field(body, b"usage", said, written)
+
+
+def estimated_output(body: bytes) -> int:
+    """A whole answer's tokens, about, where the provider did not count them."""
+    return seen.whole_answer(body, "content")
 
 
 def with_model(body: bytes, model: str) -> bytes:

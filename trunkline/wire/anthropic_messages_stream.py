@@ -4,6 +4,7 @@ An event goes on as it came, its `event:` line included; line ends become LF. Wh
 
 no `event:` line     it gets one, of its data's type: Anthropic's SDKs skip an event without
 message_start        names another model where the caller is to see another name
+message_delta        with a price, the last one tells the usage, cost included, and waits until it must be the last
 before message_start pings and comments are not sent, so that another provider can still answer
 end                  `message_stop` is written where the provider left it out after a stop reason
 
@@ -18,20 +19,44 @@ import msgspec
 from msgspec import Raw
 
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed
-from trunkline.wire import codec, sse
-from trunkline.wire.anthropic_messages_answer import MessageUsage, read_counts
+from trunkline.wire import billing, codec, sse
+from trunkline.wire.anthropic_messages_answer import StreamedUsage, delta_fields
 from trunkline.wire.codec import encode
 from trunkline.wire.provider_errors import ErrorFacts, error_in, read_error
-from trunkline.wire.usage import Usage
+from trunkline.wire.seen import Seen
+from trunkline.wire.usage import Price, Usage
 
 _STOP = sse.named_event(b"message_stop", b'{"type":"message_stop"}')
+_DELTA = b'{"type":"message_delta","delta":{"stop_reason":null,"stop_sequence":null}}'
 _MARK = b"\xef\xbb\xbf"
+
+
+class _Delta(msgspec.Struct, gc=False):
+    """What a block or the message gets; the arguments of a call are `partial_json`."""
+
+    text: str = ""
+    thinking: str = ""
+    partial_json: str = ""
+    stop_reason: str | None = None
+
+    @property
+    def said(self) -> str:
+        return self.text or self.thinking or self.partial_json
 
 
 class _Event(msgspec.Struct, gc=False):
     type: str = ""
     message: Raw = Raw()
-    delta: Raw = Raw()
+    delta: _Delta | None = None
+    usage: Raw = Raw()
+    error: Raw = Raw()
+
+
+class _OddEvent(msgspec.Struct, gc=False):
+    """One whose delta is not as this protocol has it."""
+
+    type: str = ""
+    message: Raw = Raw()
     usage: Raw = Raw()
     error: Raw = Raw()
 
@@ -40,13 +65,9 @@ class _Message(msgspec.Struct, gc=False):
     usage: Raw = Raw()
 
 
-class _Delta(msgspec.Struct, gc=False):
-    stop_reason: str | None = None
-
-
 _decode_event = msgspec.json.Decoder(_Event).decode
+_decode_odd_event = msgspec.json.Decoder(_OddEvent).decode
 _decode_message = msgspec.json.Decoder(_Message).decode
-_decode_delta = msgspec.json.Decoder(_Delta).decode
 
 
 def _reported(facts: ErrorFacts) -> UpstreamError:
@@ -131,18 +152,47 @@ class MessagesStream:
 
     model   the name to show instead of the provider's
     error   makes the error for what the provider says went wrong
+    price   makes the usage to show
 
     `feed` and `end` raise StreamCut, UpstreamFailed or what `error` made; `unsent` is then what may still be written.
-    Nothing is ever held back, so `holds` stays 0.
+    Only with a price something is held back: when `holds` has risen, `release` is due later. `seen_tokens` is an
+    estimate of what has come of the answer (see Seen).
     """
 
-    __slots__ = ("_blocks", "_counts", "_error", "_model", "_out", "_stopped", "began", "done", "holds", "unsent")
+    __slots__ = (
+        "_blocks",
+        "_error",
+        "_holding",
+        "_last_delta",
+        "_model",
+        "_out",
+        "_price",
+        "_settled",
+        "_stopped",
+        "_text",
+        "_usage",
+        "began",
+        "done",
+        "holds",
+        "unsent",
+    )
 
-    def __init__(self, *, model: str | None = None, error: Callable[[ErrorFacts], UpstreamError] = _reported) -> None:
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        error: Callable[[ErrorFacts], UpstreamError] = _reported,
+        price: Price | None = None,
+    ) -> None:
         self._model = model
         self._error = error
+        self._price = price
         self._blocks = Blocks()
-        self._counts = MessageUsage()
+        self._usage = StreamedUsage()
+        self._text = Seen()
+        self._last_delta: tuple[bytes, Raw] = (_DELTA, Raw())
+        self._holding = False
+        self._settled = False
         self._out: list[bytes] = []
         self._stopped = False
         self.began = False
@@ -152,7 +202,12 @@ class MessagesStream:
 
     @property
     def usage(self) -> Usage | None:
-        return self._counts.total()
+        """What the provider has counted so far; when the answer has stopped, what it counted in all."""
+        return self._usage.final if self._stopped else self._usage.total
+
+    @property
+    def seen_tokens(self) -> int:
+        return self._text.tokens
 
     @property
     def finished(self) -> bool:
@@ -173,13 +228,17 @@ class MessagesStream:
         return self._checked(self._relay_end)
 
     def release(self) -> bytes:
-        """Nothing is held."""
-        return b""
+        """The end of the message, if it is still held: what shows that it is the end has not come in time."""
+        if self._holding and self._stopped and self._usage.final is not None:
+            self._settle()
+        self._send_held()
+        return self._take_out()
 
     def _checked(self, step: Callable[..., None], *given: bytes) -> bytes:
         try:
             step(*given)
         except UpstreamError:
+            self._send_held()
             self.unsent = self._take_out()
             raise
         return self._take_out()
@@ -215,6 +274,7 @@ class MessagesStream:
     def _close(self) -> None:
         if not self._stopped:
             raise StreamCut("The provider's answer broke off before it was finished.")
+        self._settle()
         self._out.append(_STOP)
         self.done = True
 
@@ -225,11 +285,14 @@ class MessagesStream:
         try:
             if not data.isascii():
                 data.decode()
-            event = _decode_event(data)
+            event = _decoded(data)
         except codec.UNREADABLE:
             raise self._unreadable(data) from None
         kind = event.type
-        if kind != "content_block_delta":
+        if kind == "content_block_delta":
+            if event.delta is not None:
+                self._text.add(event.delta.said)
+        else:
             block = self._other(kind, event, data, block)
             if not block:
                 return
@@ -252,12 +315,10 @@ class MessagesStream:
         if kind == "message_start":
             return self._start(event, data, block)
         if kind == "message_delta":
-            if event.usage:
-                self._counts = self._counts.later(read_counts(event.usage))
-            if event.delta and _stop_reason(event.delta):
-                self._stopped = True
-        elif kind == "message_stop":
+            return self._end_of_message(event, data, block)
+        if kind == "message_stop":
             self._stopped = self.done = True
+            self._settle()
         elif kind == "error" or event.error or not kind:
             raise self._unreadable(data)
         elif kind == "ping" and not (self.began or self._out):
@@ -270,7 +331,7 @@ class MessagesStream:
         except codec.UNREADABLE:
             raise UpstreamFailed("The provider sent a message_start without a message.") from None
         if message.usage:
-            self._counts = read_counts(message.usage)
+            self._usage.start(message.usage)
         if self._model is None:
             return block
         whole, inner = codec.answer_fields(data), codec.answer_fields(bytes(event.message))
@@ -280,12 +341,47 @@ class MessagesStream:
         whole["message"] = Raw(encode(inner))
         return b"event: message_start\ndata: " + encode(whole)
 
+    def _end_of_message(self, event: _Event, data: bytes, block: bytes) -> bytes:
+        """There may be several; the last tells what holds."""
+        if event.usage and not self._settled:
+            self._usage.delta(event.usage)
+        if event.delta is not None and event.delta.stop_reason:
+            self._stopped = True
+        if self._price is None or self._settled:
+            return block
+        self._send_held()
+        self._last_delta = data, event.usage
+        self._holding = True
+        self.holds += 1
+        return b""
 
-def _stop_reason(raw: Raw) -> str | None:
+    def _send_held(self) -> None:
+        if self._holding:
+            self._holding = False
+            self._out.append(sse.named_event(b"message_delta", self._last_delta[0]))
+
+    def _settle(self) -> None:
+        """Nothing more will be told of the usage: the end of the message goes out with what it cost."""
+        if self._price is None or self._settled:
+            return
+        self._settled = True
+        told = self._usage.final
+        usage = self._price(told)
+        data, said = self._last_delta
+        if said and usage.same_counts(told):
+            written = billing.with_cost(bytes(said), usage)
+        else:
+            written = encode(delta_fields(usage))
+        self._holding = False
+        self._out.append(sse.named_event(b"message_delta", billing.with_field(data, b"usage", said, written)))
+
+
+def _decoded(data: bytes) -> _Event:
     try:
-        return _decode_delta(raw).stop_reason
+        return _decode_event(data)
     except codec.UNREADABLE:
-        return None
+        odd = _decode_odd_event(data)
+        return _Event(odd.type, odd.message, None, odd.usage, odd.error)
 
 
 def _parts(block: bytes) -> tuple[bytes | None, bool]:

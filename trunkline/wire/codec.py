@@ -112,6 +112,19 @@ def answer_fields(data: bytes) -> Fields | None:
         return None
 
 
+def places(data: bytes, name: str) -> list[tuple[int, int]]:
+    """Where the values of a field begin and end in a JSON object that can be decoded; several for a repeated name."""
+    found: list[tuple[int, int]] = []
+    position = 0
+    for key, value in _decode_pairs(data).items():
+        gap = _GAP.match(data, position)
+        assert gap is not None, "the object was decoded"
+        position = gap.end() + len(value)
+        if str(key) == name:
+            found.append((gap.end(), position))
+    return found
+
+
 def _refuse_invalid_utf8(body: bytes, what: str) -> None:
     try:
         body.decode()

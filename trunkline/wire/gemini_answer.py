@@ -6,14 +6,16 @@ types.py (GenerateContentResponseUsageMetadata).
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from trunkline.errors import UpstreamFailed
-from trunkline.wire import codec
+from trunkline.wire import billing, codec, seen
 from trunkline.wire.codec import encode
 from trunkline.wire.provider_errors import ErrorFacts, error_in
-from trunkline.wire.usage import MAX_COUNT, Count, Usage
+from trunkline.wire.usage import MAX_COUNT, Count, Usage, believed
 
 
 class _Modality(msgspec.Struct, gc=False, rename="camel"):
@@ -30,6 +32,7 @@ class _Usage(msgspec.Struct, gc=False, rename="camel"):
     thoughts_token_count: Count | None = None
     cached_content_token_count: Count | None = None
     tool_use_prompt_token_count: Count | None = None
+    total_token_count: Annotated[int, Meta(ge=0, le=2 * MAX_COUNT)] | None = None
     prompt_tokens_details: list[_Modality] | None = None
     candidates_tokens_details: list[_Modality] | None = None
 
@@ -38,29 +41,66 @@ _decode_usage = msgspec.json.Decoder(_Usage).decode
 
 
 def read_usage(raw: Raw) -> Usage | None:
-    """None unless every count is a JSON integer from 0 to 10,000,000 and no more was cached than the prompt has."""
+    """None unless every count is a JSON integer from 0 to 10,000,000 and they agree."""
     try:
         said = _decode_usage(raw)
     except codec.UNREADABLE:
         return None
-    cached = said.cached_content_token_count or 0
     thought = said.thoughts_token_count or 0
     whole_input = said.prompt_token_count + (said.tool_use_prompt_token_count or 0)
     whole_output = (said.candidates_token_count or 0) + thought
-    if cached > whole_input or max(whole_input, whole_output) > MAX_COUNT:
-        return None
-    return Usage(
-        input_tokens=whole_input,
-        output_tokens=whole_output,
-        cached_input_tokens=cached,
-        reasoning_tokens=thought,
-        input_audio_tokens=_sound(said.prompt_tokens_details, whole_input),
-        output_audio_tokens=_sound(said.candidates_tokens_details, whole_output),
+    return believed(
+        whole_input,
+        whole_output,
+        cached=said.cached_content_token_count,
+        reasoning=thought,
+        input_audio=_of_kind(said.prompt_tokens_details, "AUDIO"),
+        output_audio=_of_kind(said.candidates_tokens_details, "AUDIO"),
+        input_image=_of_kind(said.prompt_tokens_details, "IMAGE"),
+        output_image=_of_kind(said.candidates_tokens_details, "IMAGE"),
     )
 
 
-def _sound(details: list[_Modality] | None, most: int) -> int:
-    return min(sum(one.token_count for one in details or () if one.modality == "AUDIO"), most)
+def _of_kind(details: list[_Modality] | None, modality: str) -> int:
+    return sum(one.token_count for one in details or () if one.modality == modality)
+
+
+class _WrittenModality(msgspec.Struct, rename="camel"):
+    modality: str
+    token_count: int
+
+
+class _WrittenUsage(msgspec.Struct, rename="camel", omit_defaults=True):
+    """A count of nothing is left out, as Google does."""
+
+    prompt_token_count: int
+    total_token_count: int
+    candidates_token_count: int = 0
+    thoughts_token_count: int = 0
+    cached_content_token_count: int = 0
+    prompt_tokens_details: list[_WrittenModality] = []
+    candidates_tokens_details: list[_WrittenModality] = []
+
+
+def write_usage(usage: Usage) -> bytes:
+    """All that this protocol tells of it; its cost is no part of that."""
+    thought = min(usage.reasoning_tokens, usage.output_tokens)
+    written = _WrittenUsage(
+        prompt_token_count=usage.input_tokens,
+        candidates_token_count=usage.output_tokens - thought,
+        thoughts_token_count=thought,
+        cached_content_token_count=usage.cached_input_tokens,
+        total_token_count=usage.total_tokens,
+    )
+    written.prompt_tokens_details = _by_modality(usage.input_tokens, usage.input_audio_tokens)
+    if usage.output_audio_tokens:
+        written.candidates_tokens_details = _by_modality(usage.output_tokens - thought, usage.output_audio_tokens)
+    return encode(written)
+
+
+def _by_modality(whole: int, sound: int) -> list[_WrittenModality]:
+    counts = [_WrittenModality("TEXT", max(0, whole - sound)), _WrittenModality("AUDIO", sound)]
+    return [one for one in counts if one.token_count]
 
 
 class _Feedback(msgspec.Struct, gc=False, rename="camel"):
@@ -98,6 +138,25 @@ def read_answer(body: bytes) -> Answer:
             raise UpstreamFailed("The provider's answer is not one of generateContent.")
         return Answer(None, facts)
     return Answer(read_usage(said.usage_metadata) if said.usage_metadata else None)
+
+
+class _Counted(msgspec.Struct, gc=False, rename="camel"):
+    usage_metadata: Raw = Raw()
+
+
+_decode_counted = msgspec.json.Decoder(_Counted).decode
+
+
+def billed(body: bytes, usage: Usage, *, replaced: bool) -> bytes:
+    """A whole answer that `read_answer` took; what it cost is not told in it. `replaced`: the provider gave no usage
+    that counts; `usage` is shown in its place."""
+    said = _decode_counted(body).usage_metadata
+    return billing.with_field(body, b"usageMetadata", said, write_usage(usage)) if replaced or not said else body
+
+
+def estimated_output(body: bytes) -> int:
+    """A whole answer's tokens, about, where the provider did not count them."""
+    return seen.whole_answer(body, "candidates")
 
 
 def with_model(body: bytes, model: str) -> bytes:

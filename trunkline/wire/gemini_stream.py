@@ -11,7 +11,7 @@ Pure and synchronous: pipeline/relay.py keeps the time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -21,13 +21,38 @@ from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed
 from trunkline.wire import codec, sse
 from trunkline.wire.gemini_answer import read_usage, with_model
 from trunkline.wire.provider_errors import ErrorFacts, error_in, is_error, read_error
+from trunkline.wire.seen import Seen, size_of
 from trunkline.wire.usage import Usage
 
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 """A picture comes whole, in one event."""
 
 
+class _Part(msgspec.Struct, gc=False, rename="camel"):
+    """What of a part can be weighed: a text, or the bytes of a call as it stands."""
+
+    text: str = ""
+    function_call: Raw = Raw()
+
+
+class _Content(msgspec.Struct, gc=False):
+    parts: list[_Part] = []
+
+
 class _Candidate(msgspec.Struct, gc=False, rename="camel"):
+    index: Annotated[int, Meta(ge=0, le=1023)] | None = None
+    finish_reason: str | None = None
+    content: _Content | None = None
+
+    def said_size(self) -> int:
+        """In bytes."""
+        parts = self.content.parts if self.content is not None else ()
+        return sum(size_of(part.text) + len(part.function_call) for part in parts)
+
+
+class _OddCandidate(msgspec.Struct, gc=False, rename="camel"):
+    """One whose content is not as this protocol has it."""
+
     index: Annotated[int, Meta(ge=0, le=1023)] | None = None
     finish_reason: str | None = None
 
@@ -44,6 +69,15 @@ class _Chunk(msgspec.Struct, gc=False, rename="camel"):
     error: Raw = Raw()
 
 
+class _OddChunk(msgspec.Struct, gc=False, rename="camel"):
+    candidates: list[_OddCandidate] | None = None
+    prompt_feedback: _Feedback | None = None
+    usage_metadata: Raw = Raw()
+    response_id: str | None = None
+    error: Raw = Raw()
+
+
+_decode_odd_chunk = msgspec.json.Decoder(_OddChunk).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
@@ -66,11 +100,12 @@ class GeminiStream:
     error   makes the error for what the provider says went wrong
 
     `feed` and `end` raise StreamCut, UpstreamFailed or what `error` made; `unsent` is then what may still be written.
-    Nothing is ever held back, so `holds` stays 0.
+    Nothing is ever held back, so `holds` stays 0. `usage` is what was told last: each time of the whole answer so far.
+    `seen_tokens` is an estimate of what has come of it (see Seen).
     """
 
-    __slots__ = ("_begun", "_blocked", "_error", "_finished", "_model", "_splitter", "_usage", "_usage_raw", "began",
-                 "done", "holds", "unsent")  # fmt: skip
+    __slots__ = ("_begun", "_blocked", "_error", "_finished", "_model", "_splitter", "_text", "began", "done", "holds",
+                 "unsent", "usage")  # fmt: skip
 
     def __init__(self, *, model: str | None = None, error: Callable[[ErrorFacts], UpstreamError] = _reported) -> None:
         self._model = model
@@ -79,20 +114,16 @@ class GeminiStream:
         self._begun: set[int] = set()
         self._finished: set[int] = set()
         self._blocked = False
-        self._usage: Usage | None = None
-        self._usage_raw = Raw()
+        self._text = Seen()
+        self.usage: Usage | None = None
         self.began = False
         self.done = False
         self.holds = 0
         self.unsent = b""
 
     @property
-    def usage(self) -> Usage | None:
-        """What the last chunk that told it said: it is told of the whole answer so far."""
-        if self._usage_raw:
-            self._usage = read_usage(self._usage_raw) or self._usage
-            self._usage_raw = Raw()
-        return self._usage
+    def seen_tokens(self) -> int:
+        return self._text.tokens
 
     @property
     def finished(self) -> bool:
@@ -141,24 +172,34 @@ class GeminiStream:
         try:
             if not payload.isascii():
                 payload.decode()
-            chunk = _decode_chunk(payload)
+            chunk = _decoded(payload)
         except codec.UNREADABLE:
             raise self._senseless(payload) from None
         if chunk.candidates:
-            for at, candidate in enumerate(chunk.candidates):
+            candidates: Sequence[_Candidate | _OddCandidate] = chunk.candidates
+            for at, candidate in enumerate(candidates):
                 index = at if candidate.index is None else candidate.index
                 self._begun.add(index)
                 if candidate.finish_reason is not None:
                     self._finished.add(index)
+                if isinstance(candidate, _Candidate):
+                    self._text.add_bytes(candidate.said_size())
         elif is_error(chunk.error) or not (chunk.usage_metadata or chunk.prompt_feedback or chunk.response_id):
             raise self._senseless(payload)
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason is not None:
             self._blocked = True
         if chunk.usage_metadata:
-            self._usage_raw = chunk.usage_metadata
+            self.usage = read_usage(chunk.usage_metadata) or self.usage
 
     def _senseless(self, payload: bytes) -> UpstreamError:
         facts = error_in(codec.answer_fields(payload) or {})
         if facts is not None:
             return self._error(facts)
         return UpstreamFailed("The provider sent an event that is not a chunk of generateContent in UTF-8.")
+
+
+def _decoded(payload: bytes) -> _Chunk | _OddChunk:
+    try:
+        return _decode_chunk(payload)
+    except codec.UNREADABLE:
+        return _decode_odd_chunk(payload)

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Meta, Raw
 
 from trunkline.errors import UpstreamFailed
-from trunkline.wire import codec
+from trunkline.wire import billing, codec, seen
 from trunkline.wire.codec import encode
 from trunkline.wire.provider_errors import ErrorFacts, error_in, is_error
-from trunkline.wire.usage import MAX_COUNT, Count, Usage
+from trunkline.wire.usage import MAX_COUNT, Count, Usage, believed
 
 
 class _PromptDetails(msgspec.Struct, gc=False):
@@ -42,8 +42,8 @@ _NO_PROMPT_DETAILS = _PromptDetails()
 
 
 def read_usage(raw: Raw) -> Usage | None:
-    """None unless every count is a JSON integer from 0 to 10,000,000 and what was cached and written is no more than
-    the prompt. A detail that is null was not counted."""
+    """None unless every count is a JSON integer from 0 to 10,000,000 and they agree. A detail that is null was not
+    counted."""
     try:
         return _usage(_decode_usage(raw))
     except codec.UNREADABLE:
@@ -56,17 +56,54 @@ def _usage(said: _Usage) -> Usage | None:
     cached = prompt.cached_tokens
     if cached is None:
         cached = said.prompt_cache_hit_tokens if said.prompt_cache_hit_tokens is not None else said.cached_tokens
-    written = prompt.cache_write_tokens or 0
-    if (cached or 0) + written > said.prompt_tokens:
-        return None
-    return Usage(
-        input_tokens=said.prompt_tokens,
-        output_tokens=said.completion_tokens,
-        cached_input_tokens=cached or 0,
-        cache_write_tokens=written,
-        reasoning_tokens=(completion.reasoning_tokens or 0) if completion else 0,
-        input_audio_tokens=prompt.audio_tokens or 0,
-        output_audio_tokens=(completion.audio_tokens or 0) if completion else 0,
+    return believed(
+        said.prompt_tokens,
+        said.completion_tokens,
+        cached=cached,
+        written=prompt.cache_write_tokens,
+        reasoning=completion.reasoning_tokens if completion else None,
+        input_audio=prompt.audio_tokens,
+        output_audio=completion.audio_tokens if completion else None,
+    )
+
+
+class _WrittenPromptDetails(msgspec.Struct, omit_defaults=True):
+    cached_tokens: int
+    audio_tokens: int
+    cache_write_tokens: int = 0
+
+
+class _WrittenCompletionDetails(msgspec.Struct):
+    reasoning_tokens: int
+    audio_tokens: int
+
+
+class _WrittenUsage(msgspec.Struct):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: _WrittenPromptDetails
+    completion_tokens_details: _WrittenCompletionDetails
+    cost: Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+def write_usage(usage: Usage) -> bytes:
+    """All that this protocol tells of it, and what it cost once that is known."""
+    return encode(
+        _WrittenUsage(
+            prompt_tokens=usage.input_tokens,
+            completion_tokens=usage.output_tokens,
+            total_tokens=usage.total_tokens,
+            prompt_tokens_details=_WrittenPromptDetails(
+                cached_tokens=usage.cached_input_tokens,
+                audio_tokens=usage.input_audio_tokens,
+                cache_write_tokens=usage.cache_write_tokens,
+            ),
+            completion_tokens_details=_WrittenCompletionDetails(
+                reasoning_tokens=usage.reasoning_tokens, audio_tokens=usage.output_audio_tokens
+            ),
+            cost=usage.cost,
+        )
     )
 
 
@@ -122,6 +159,26 @@ def _read_odd_answer(body: bytes) -> Answer:
             raise UpstreamFailed("The provider's answer is not a chat completion: it has no choices.")
         return Answer(None, facts)
     return Answer(read_usage(said.usage) if said.usage else None)
+
+
+class _Counted(msgspec.Struct, gc=False):
+    usage: Raw = Raw()
+
+
+_decode_counted = msgspec.json.Decoder(_Counted).decode
+
+
+def billed(body: bytes, usage: Usage, *, replaced: bool) -> bytes:
+    """A whole answer that `read_answer` took, with what it cost. `replaced`: the provider gave no usage that counts;
+    `usage` is shown in its place."""
+    said = _decode_counted(body).usage
+    written = write_usage(usage) if replaced or not said else billing.with_cost(bytes(said), usage)
+    return billing.with_field(body, b"usage", said, written)
+
+
+def estimated_output(body: bytes) -> int:
+    """A whole answer's tokens, about, where the provider did not count them."""
+    return seen.whole_answer(body, "choices")
 
 
 def with_model(body: bytes, model: str) -> bytes:

@@ -7,6 +7,7 @@ first event          a role beside text is sent before the text: readers expect 
 finish chunk         its delta is `{}`; text that came in it goes out before it as a chunk of its own
 usage, not asked     rides on the finish chunk (with several choices, the last one's), which is held for it
 usage, asked         an extra last chunk with `choices: []`; every chunk before it has `usage: null`
+price                with one, usage is always sent, cost included, and nothing of it before the provider's stream ends
 no choices           such a chunk is never sent unasked; its other fields move to the next chunk
 end                  `[DONE]` is ours to write: after a finish reason, whether the provider wrote it or not
 
@@ -16,34 +17,45 @@ Pure and synchronous: pipeline/relay.py keeps the time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Raw
 
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed
-from trunkline.wire import codec, sse
+from trunkline.wire import billing, codec, sse
 from trunkline.wire.codec import Fields, encode
-from trunkline.wire.openai_chat_answer import read_usage
+from trunkline.wire.openai_chat_answer import read_usage, write_usage
+from trunkline.wire.openai_chat_chunk import (
+    NOTHING,
+    NULL,
+    Choice,
+    Delta,
+    Edit,
+    Index,
+    choices_of,
+    delta_of,
+    index_of,
+    is_finish,
+    partial,
+    said_size,
+)
 from trunkline.wire.provider_errors import ErrorFacts, error_in, read_error
-from trunkline.wire.usage import Usage
+from trunkline.wire.seen import Seen, size_of
+from trunkline.wire.usage import Price, Usage
 
 DONE = b"[DONE]"
 MAX_CARRIED_BYTES = 1024 * 1024
 # What every chunk of a stream repeats; everything else belongs to one chunk only.
 _IDENTITY = ("id", "object", "created", "model", "provider", "system_fingerprint", "service_tier")
-_NULL = Raw(b"null")
 _EMPTY_OBJECT = Raw(b"{}")
 _EMPTY_TEXT = Raw(b'""')
-_NOTHING = frozenset((b"null", b'""', b"[]", b"{}"))
-
-Choice = dict[str, Raw]
-Index = Annotated[int, Meta(ge=0, le=1023)]
 
 
 class _OrdinaryChoice(msgspec.Struct, gc=False):
     index: Index = 0
     finish_reason: None = None
+    delta: Delta | None = None
 
 
 class _Ordinary(msgspec.Struct, gc=False):
@@ -55,9 +67,6 @@ class _Ordinary(msgspec.Struct, gc=False):
 
 
 _decode_ordinary = msgspec.json.Decoder(_Ordinary).decode
-_decode_choices = msgspec.json.Decoder(list[Choice]).decode
-_decode_delta = msgspec.json.Decoder(Choice | None).decode
-_decode_index = msgspec.json.Decoder(Index).decode
 
 
 def _reported(facts: ErrorFacts) -> UpstreamError:
@@ -72,9 +81,11 @@ class ChatStream:
     role_in_every_chunk  the dialect's habit; only the first is sent on
     model                the name to show instead of the provider's
     error                makes the error for what the provider says went wrong
+    price                makes the usage to show
 
     `holds` counts the finish chunks that were held back for their usage: when it has risen, `release` is due later.
     `feed` and `end` raise StreamCut, UpstreamFailed or what `error` made; `unsent` is then what may still be written.
+    `seen_tokens` is an estimate of what has come of the answer (see Seen).
     """
 
     __slots__ = (
@@ -90,10 +101,13 @@ class ChatStream:
         "_one_choice",
         "_out",
         "_plain",
+        "_price",
         "_role_in_every_chunk",
         "_roles_sent",
         "_seen",
+        "_shown",
         "_splitter",
+        "_text",
         "_usage_sent",
         "began",
         "done",
@@ -102,7 +116,7 @@ class ChatStream:
         "usage",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first two are rare
         self,
         *,
         include_usage: bool = False,
@@ -110,12 +124,14 @@ class ChatStream:
         role_in_every_chunk: bool = False,
         model: str | None = None,
         error: Callable[[ErrorFacts], UpstreamError] = _reported,
+        price: Price | None = None,
     ) -> None:
         self._include_usage = include_usage
         self._one_choice = n == 1
         self._role_in_every_chunk = role_in_every_chunk
         self._model = None if model is None else Raw(encode(model))
         self._error = error
+        self._price = price
         self._splitter = sse.Splitter(joint=b" ")
         self._out: list[bytes] = []
         self._plain = False
@@ -127,6 +143,8 @@ class ChatStream:
         self._finished: set[int] = set()
         self._held: Fields | None = None
         self._last_usage: Raw | None = None
+        self._shown: Raw | None = None
+        self._text = Seen()
         self._usage_sent = False
         self.began = False
         self.done = False
@@ -138,6 +156,10 @@ class ChatStream:
     def finished(self) -> bool:
         """Every choice has its finish reason: an end now is a good end."""
         return bool(self._finished) and (self._one_choice or self._seen <= self._finished)
+
+    @property
+    def seen_tokens(self) -> int:
+        return self._text.tokens
 
     def feed(self, data: bytes) -> bytes:
         """The events to write now, in one write; b"" when there are none. After `[DONE]` everything is ignored."""
@@ -153,6 +175,8 @@ class ChatStream:
 
     def release(self) -> bytes:
         """The finish chunk that is held, if one still is: its usage has not come in time."""
+        if self._held is not None and self.usage is not None and self.finished:
+            self._settle()
         self._send_held()
         return self._take_out()
 
@@ -190,7 +214,7 @@ class ChatStream:
                     raise UpstreamFailed("The provider sent an event that is not valid UTF-8.") from None
 
     def _relay(self, split: Callable[[bytes], list[bytes]], data: bytes) -> None:
-        out = self._out
+        out, text = self._out, self._text
         for payload in split(data):
             if self._plain and payload.startswith(b"{"):
                 try:
@@ -198,8 +222,17 @@ class ChatStream:
                 except codec.UNREADABLE:
                     pass
                 else:
+                    choice = event.choices[0]
                     if not self._one_choice:
-                        self._seen.add(event.choices[0].index)
+                        self._seen.add(choice.index)
+                    delta = choice.delta
+                    if delta is not None:
+                        said = delta.content
+                        if said:
+                            text.texts += 1
+                            text.size += len(said) if said.isascii() else size_of(said)
+                        else:
+                            text.add_bytes(delta.other_size())
                     if self._include_usage and event.usage is msgspec.UNSET:
                         out.append(payload.rstrip()[:-1] + b',"usage":null}')
                     else:
@@ -235,9 +268,9 @@ class ChatStream:
         facts = error_in(fields)
         if facts is not None:
             raise self._error(facts)
-        choices = _choices(fields)
+        choices = choices_of(fields)
         edited, usage_came = self._take_usage(fields)
-        edit = _Edit()
+        edit = Edit()
         for choice in choices:
             self._edit_choice(choice, edit, first=not self._seen)
         self._seen.update(edit.indices)
@@ -254,42 +287,43 @@ class ChatStream:
         self._send_parts(fields, edit, None if edited or edit.edited else payload)
         self._plain = not self._role_in_every_chunk and self._model is None
 
-    def _edit_choice(self, choice: Choice, edit: _Edit, *, first: bool) -> None:
+    def _edit_choice(self, choice: Choice, edit: Edit, *, first: bool) -> None:
         """Sorts one choice into the chunks that its event becomes."""
-        index = _index(choice)
+        index = index_of(choice)
         edit.indices.append(index)
-        delta = _delta(choice)
+        delta = delta_of(choice)
+        self._text.add_bytes(said_size(delta))
         if "role" in delta:
             text = delta.get("content")
-            if first and text is not None and bytes(text) not in _NOTHING:
+            if first and text is not None and bytes(text) not in NOTHING:
                 alone = {"role": delta.pop("role"), "content": _EMPTY_TEXT}
-                edit.roles.append(_partial(choice, alone))
+                edit.roles.append(partial(choice, alone))
                 edit.edited = True
             elif self._role_in_every_chunk and index in self._roles_sent:
                 del delta["role"]
                 edit.edited = True
             self._roles_sent.add(index)
-        if not _is_finish(choice):
+        if not is_finish(choice):
             if edit.edited:
                 choice["delta"] = Raw(encode(delta))
             edit.texts.append(choice)
             return
-        if any(bytes(value) not in _NOTHING for name, value in delta.items() if name != "role"):
-            text_choice = _partial(choice, delta)
+        if any(bytes(value) not in NOTHING for name, value in delta.items() if name != "role"):
+            text_choice = partial(choice, delta)
             if "logprobs" in choice:
                 text_choice["logprobs"] = choice["logprobs"]
-                choice["logprobs"] = _NULL
+                choice["logprobs"] = NULL
             edit.texts.append(text_choice)
             edit.edited = True
         if index in self._finished:
             edit.edited = True
             return
-        if bytes(choice.get("delta", _NULL)) != b"{}":
+        if bytes(choice.get("delta", NULL)) != b"{}":
             choice["delta"] = _EMPTY_OBJECT
             edit.edited = True
         edit.finishes.append(choice)
 
-    def _send_parts(self, fields: Fields, edit: _Edit, payload: bytes | None) -> None:
+    def _send_parts(self, fields: Fields, edit: Edit, payload: bytes | None) -> None:
         """`payload` is the event as it came when nothing in it was edited."""
         parts = [part for part in (edit.roles, edit.texts, edit.finishes) if part]
         for part in parts[:-1]:
@@ -305,7 +339,7 @@ class ChatStream:
             self.holds += 1
         else:
             self._out.append(encode(fields) if payload is None else payload)
-        self._finished.update(map(_index, edit.finishes))
+        self._finished.update(map(index_of, edit.finishes))
 
     def _chunk(self, choices: list[Choice], usage: Raw | None = None) -> bytes:
         """A chunk of our making."""
@@ -315,7 +349,7 @@ class ChatStream:
             self._usage_sent = True
             fields["usage"] = usage
         elif self._include_usage:
-            fields["usage"] = _NULL
+            fields["usage"] = NULL
         return encode(fields)
 
     def _take_usage(self, fields: Fields) -> tuple[bool, bool]:
@@ -323,34 +357,36 @@ class ChatStream:
         raw = fields.get("usage")
         if raw is None:
             if self._include_usage:
-                fields["usage"] = _NULL
+                fields["usage"] = NULL
             return self._include_usage, False
         if bytes(raw) == b"null":
             return False, False
         usage = read_usage(raw)
-        if usage is not None:
+        if usage is not None and (self._price is None or self._shown is None):
             # What is repeated is cumulative: the last complete one counts.
             self.usage = usage
             self._last_usage = raw
+            if self._price is None:
+                self._shown = raw
         if self._include_usage:
-            fields["usage"] = _NULL
+            fields["usage"] = NULL
         else:
             del fields["usage"]
         return True, usage is not None
 
     def _without_choices(self, fields: Fields, *, usage_came: bool) -> None:
         for name, raw in fields.items():
-            if name not in ("choices", "usage") and bytes(raw) not in _NOTHING:
+            if name not in ("choices", "usage") and bytes(raw) not in NOTHING:
                 self._carried_bytes += len(raw)
                 self._carried[name] = raw
         if self._carried_bytes > MAX_CARRIED_BYTES:
             raise UpstreamFailed("The provider sent too many chunks without choices.")
         self._plain = False
-        if usage_came and self.finished:
+        if usage_came and self.finished and self._price is None:
             if not self._include_usage:
                 self._send_held()
             elif not self._usage_sent:
-                self._out.append(self._chunk([], self._last_usage))
+                self._out.append(self._chunk([], self._shown))
 
     def _apply_carried(self, fields: Fields) -> bool:
         """What chunks without choices brought, where the chunk does not say it itself."""
@@ -368,80 +404,28 @@ class ChatStream:
             return
         self._held = None
         self._apply_carried(held)
-        if self._last_usage is not None and self.finished:
-            held["usage"] = self._last_usage
+        if self._shown is not None and self.finished:
+            held["usage"] = self._shown
             self._usage_sent = True
         self._out.append(encode(held))
+
+    def _settle(self) -> None:
+        """From now on what the caller is shown is certain."""
+        if self._price is None or self._shown is not None:
+            return
+        usage = self._price(self.usage)
+        told = self._last_usage is not None and usage.same_counts(self.usage)
+        self._shown = Raw(billing.with_cost(bytes(self._last_usage or b""), usage) if told else write_usage(usage))
 
     def _close(self) -> None:
         """`[DONE]` or the end of the body."""
         if not self.finished:
             raise StreamCut("The provider's answer broke off before it was finished.")
+        self._settle()
         self._send_held()
-        if self._last_usage is not None and not self._usage_sent:
+        if self._shown is not None and not self._usage_sent:
             # Unasked, the finish chunk has gone without it; a chunk always has a choice then.
-            unasked: list[Choice] = [{"index": Raw(b"0"), "delta": _EMPTY_OBJECT, "finish_reason": _NULL}]
-            self._out.append(self._chunk([] if self._include_usage else unasked, self._last_usage))
+            unasked: list[Choice] = [{"index": Raw(b"0"), "delta": _EMPTY_OBJECT, "finish_reason": NULL}]
+            self._out.append(self._chunk([] if self._include_usage else unasked, self._shown))
         self._out.append(DONE)
         self.done = True
-
-
-class _Edit:
-    """The chunks that one event becomes, in this order, by their choices."""
-
-    __slots__ = ("edited", "finishes", "indices", "roles", "texts")
-
-    def __init__(self) -> None:
-        self.roles: list[Choice] = []
-        self.texts: list[Choice] = []
-        self.finishes: list[Choice] = []
-        self.indices: list[int] = []
-        self.edited = False
-
-    def is_empty(self) -> bool:
-        return not (self.texts or self.finishes)
-
-    def has_text(self) -> bool:
-        """False when every choice is a hull, as where OpenRouter wraps usage in one."""
-        return bool(self.finishes) or any(
-            bytes(value) not in _NOTHING
-            for choice in self.texts
-            for name, value in _delta(choice).items()
-            if name != "role"
-        )
-
-
-def _choices(fields: Fields) -> list[Choice]:
-    raw = fields.get("choices")
-    if raw is None or bytes(raw) == b"null":
-        return []
-    try:
-        return _decode_choices(raw)
-    except codec.UNREADABLE:
-        raise UpstreamFailed("The provider sent an event whose choices are not an array of objects.") from None
-
-
-def _index(choice: Choice) -> int:
-    raw = choice.get("index")
-    try:
-        return 0 if raw is None else _decode_index(raw)
-    except codec.UNREADABLE:
-        raise UpstreamFailed("The provider sent a choice whose index is not a small whole number.") from None
-
-
-def _delta(choice: Choice) -> Choice:
-    raw = choice.get("delta")
-    try:
-        return (raw is not None and _decode_delta(raw)) or {}
-    except codec.UNREADABLE:
-        raise UpstreamFailed("The provider sent a choice whose delta is not an object.") from None
-
-
-def _is_finish(choice: Choice) -> bool:
-    raw = choice.get("finish_reason")
-    return raw is not None and bytes(raw) not in _NOTHING
-
-
-def _partial(choice: Choice, delta: Choice) -> Choice:
-    """The same choice, unfinished."""
-    return {"index": choice.get("index", Raw(b"0")), "delta": Raw(encode(delta)), "finish_reason": _NULL}

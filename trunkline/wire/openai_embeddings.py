@@ -18,10 +18,11 @@ import msgspec
 from msgspec import Meta, Raw
 
 from trunkline.errors import InvalidRequest, UpstreamFailed
-from trunkline.wire import codec
+from trunkline.wire import billing, codec
 from trunkline.wire.codec import Fields, encode
 from trunkline.wire.passage import read_model, read_usage
 from trunkline.wire.provider_errors import ErrorFacts, error_in, is_error
+from trunkline.wire.seen import tokens_of
 from trunkline.wire.usage import Usage
 
 Encoding = Literal["float", "base64"]
@@ -76,6 +77,18 @@ class EmbeddingsRequest(msgspec.Struct, frozen=True, kw_only=True):
         if part is not None:
             fields["input"] = Raw(encode(part))
         return encode(fields)
+
+
+def estimated_input(request: EmbeddingsRequest) -> int:
+    """The tokens of its inputs, about, where the provider did not count them; at least 1."""
+    raw = request.fields["input"]
+    inputs = [raw] if request.inputs is None else request.inputs
+    return max(1, sum(map(_estimated, inputs)))
+
+
+def _estimated(one: Raw) -> int:
+    """A text between its quotes, or a list of tokens."""
+    return tokens_of(len(one) - 2) if _is_text(one) else len(_read_raw_list(one))
 
 
 def read_request(body: bytes) -> EmbeddingsRequest:
@@ -172,7 +185,12 @@ class _Written(msgspec.Struct):
     object: str = "embedding"
 
 
+class _Counted(msgspec.Struct, gc=False):
+    usage: Raw = Raw()
+
+
 _decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_counted = msgspec.json.Decoder(_Counted).decode
 
 
 def read_answer(body: bytes, count: int) -> EmbeddingsAnswer:
@@ -222,6 +240,17 @@ def used(answers: Sequence[EmbeddingsAnswer]) -> Usage:
     return Usage(
         input_tokens=sum(answer.usage.input_tokens for answer in answers if answer.usage is not None), output_tokens=0
     )
+
+
+def billed(body: bytes, usage: Usage, *, replaced: bool) -> bytes:
+    """A whole answer with what it cost. `replaced`: the provider gave no usage that counts; `usage` is shown in its
+    place."""
+    said = _decode_counted(body).usage
+    if replaced or not said:
+        tokens = usage.input_tokens
+        written = encode({"prompt_tokens": tokens, "total_tokens": tokens})
+        return billing.with_field(body, b"usage", said, billing.with_cost(written, usage))
+    return billing.with_field(body, b"usage", said, billing.with_cost(bytes(said), usage))
 
 
 def in_encoding(vector: Raw, encoding: Encoding) -> Raw:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from trunkline.errors import UpstreamFailed
-from trunkline.wire import codec
+from trunkline.wire import billing, codec, seen
 from trunkline.wire.codec import encode
 from trunkline.wire.provider_errors import ErrorFacts, error_in, is_error
-from trunkline.wire.usage import Count, Usage
+from trunkline.wire.usage import MAX_COUNT, Count, Usage, believed
 
 
 class _InputDetails(msgspec.Struct, gc=False):
@@ -24,6 +26,7 @@ class _OutputDetails(msgspec.Struct, gc=False):
 class _Usage(msgspec.Struct, gc=False):
     input_tokens: Count
     output_tokens: Count
+    total_tokens: Annotated[int, Meta(ge=0, le=2 * MAX_COUNT)] | msgspec.UnsetType = msgspec.UNSET
     input_tokens_details: _InputDetails | None = None
     output_tokens_details: _OutputDetails | None = None
 
@@ -33,8 +36,8 @@ _NO_INPUT_DETAILS = _InputDetails()
 
 
 def read_usage(raw: Raw) -> Usage | None:
-    """None unless every count is a JSON integer from 0 to 10,000,000 and what was cached and written is no more than
-    the input. A detail that is null was not counted."""
+    """None unless every count is a JSON integer from 0 to 10,000,000 and they agree. A detail that is null was not
+    counted."""
     try:
         return _usage(_decode_usage(raw))
     except codec.UNREADABLE:
@@ -43,17 +46,31 @@ def read_usage(raw: Raw) -> Usage | None:
 
 def _usage(said: _Usage) -> Usage | None:
     details = said.input_tokens_details or _NO_INPUT_DETAILS
-    cached, written = details.cached_tokens or 0, details.cache_write_tokens or 0
-    if cached + written > said.input_tokens:
-        return None
     output = said.output_tokens_details
-    return Usage(
-        input_tokens=said.input_tokens,
-        output_tokens=said.output_tokens,
-        cached_input_tokens=cached,
-        cache_write_tokens=written,
-        reasoning_tokens=(output.reasoning_tokens or 0) if output else 0,
+    return believed(
+        said.input_tokens,
+        said.output_tokens,
+        cached=details.cached_tokens,
+        written=details.cache_write_tokens,
+        reasoning=output.reasoning_tokens if output else None,
     )
+
+
+def write_usage(usage: Usage) -> bytes:
+    """All that this protocol tells of it, and what it cost once that is known."""
+    fields: dict[str, Any] = {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_input_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+        },
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.total_tokens,
+    }
+    if usage.cost_nanos is not None:
+        fields["cost"] = usage.cost
+    return encode(fields)
 
 
 class _OutputItem(msgspec.Struct, gc=False):
@@ -113,6 +130,26 @@ def _read_odd_answer(body: bytes) -> Answer:
             raise UpstreamFailed("The provider's answer is not a response: it has no output.")
         return Answer(usage, facts or ErrorFacts(message=f"The response has the status {said.status}."))
     return Answer(usage)
+
+
+class _Counted(msgspec.Struct, gc=False):
+    usage: Raw = Raw()
+
+
+_decode_counted = msgspec.json.Decoder(_Counted).decode
+
+
+def billed(body: bytes, usage: Usage, *, replaced: bool) -> bytes:
+    """A whole response, alone or as an event carries it, with what it cost. `replaced`: the provider gave no usage that
+    counts, and `usage` is shown in its place."""
+    said = _decode_counted(body).usage
+    written = write_usage(usage) if replaced or not said else billing.with_cost(bytes(said), usage)
+    return billing.with_field(body, b"usage", said, written)
+
+
+def estimated_output(body: bytes) -> int:
+    """A whole response's tokens, about, where the provider did not count them."""
+    return seen.whole_answer(body, "output")
 
 
 def with_model(body: bytes, model: str) -> bytes:

@@ -1,8 +1,8 @@
 """The stream of a response on pass-through: checked event by event, relayed byte for byte.
 
 Every event leaves with its `event:` line, made from the type in its data where it came without. Nothing else is edited
-but the model's name, where another is to be shown. The stream ends with its terminal event: `response.completed`,
-`response.incomplete` or `response.failed`; an end without one is a cut.
+but the model's name, where another is to be shown, and with a price the usage at the end. The stream ends with its
+terminal event: `response.completed`, `response.incomplete` or `response.failed`; an end without one is a cut.
 
 Pure and synchronous: pipeline/relay.py keeps the time.
 """
@@ -15,11 +15,12 @@ import msgspec
 from msgspec import Raw
 
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed
-from trunkline.wire import codec, sse
+from trunkline.wire import billing, codec, sse
 from trunkline.wire.codec import Fields, encode
-from trunkline.wire.openai_responses_answer import read_usage
+from trunkline.wire.openai_responses_answer import billed, estimated_output, read_usage
 from trunkline.wire.provider_errors import ErrorFacts, error_in, read_error
-from trunkline.wire.usage import Usage
+from trunkline.wire.seen import Seen
+from trunkline.wire.usage import Price, Usage
 
 TERMINAL = frozenset(("response.completed", "response.incomplete", "response.failed"))
 # The last event repeats all that came before, images included.
@@ -30,6 +31,7 @@ _DONE = b"[DONE]"
 class _Event(msgspec.Struct, gc=False):
     type: str
     sequence_number: int = -1
+    delta: Raw = Raw()
 
 
 class _Lifecycle(msgspec.Struct, gc=False):
@@ -54,11 +56,12 @@ class ResponsesStream:
 
     model  the name to show instead of the provider's
     error  makes the error for what the provider says went wrong
+    price  makes the usage to show
 
     A failure that the provider reports is raised, except in a `response.failed` behind events that are out: that is the
     stream's good end for its reader, and `failure` tells of it. `next_sequence_number` is for an event of ours after an
     error. `feed` and `end` raise StreamCut, UpstreamFailed or what `error` made; `unsent` is then what may still be
-    written.
+    written. `seen_tokens` is an estimate of what has come of the answer (see Seen).
     """
 
     __slots__ = (
@@ -66,7 +69,9 @@ class ResponsesStream:
         "_model",
         "_names",
         "_out",
+        "_price",
         "_splitter",
+        "_text",
         "began",
         "done",
         "failure",
@@ -76,9 +81,17 @@ class ResponsesStream:
         "usage",
     )
 
-    def __init__(self, *, model: str | None = None, error: Callable[[ErrorFacts], UpstreamError] = _reported) -> None:
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        error: Callable[[ErrorFacts], UpstreamError] = _reported,
+        price: Price | None = None,
+    ) -> None:
         self._model = None if model is None else Raw(encode(model))
         self._error = error
+        self._price = price
+        self._text = Seen()
         self._names: dict[str, bytes] = {}
         self._splitter = sse.Splitter(joint=b" ", max_event_bytes=MAX_EVENT_BYTES)
         self._out: list[bytes] = []
@@ -94,6 +107,10 @@ class ResponsesStream:
     def finished(self) -> bool:
         """The terminal event has come: an end now is a good end."""
         return self.done
+
+    @property
+    def seen_tokens(self) -> int:
+        return self._text.tokens
 
     def feed(self, data: bytes) -> bytes:
         """The events to write now, in one write; b"" when there are none. After the terminal event all is ignored."""
@@ -147,7 +164,11 @@ class ResponsesStream:
             self._odd_event(payload)
             return
         name = event.type
-        if not name.endswith(".delta"):
+        if name.endswith(".delta"):
+            if not name.endswith("audio.delta"):
+                # A text between its quotes.
+                self._text.add_bytes(len(event.delta) - 2)
+        else:
             payload = payload.strip()
             if name == "error":
                 raise self._error(error_facts(codec.answer_fields(payload) or {}))
@@ -176,17 +197,29 @@ class ResponsesStream:
 
     def _lifecycle(self, name: str, payload: bytes) -> bytes:
         """An event that carries the whole response."""
-        response = codec.answer_fields(bytes(_decode_lifecycle(payload).response))
+        said = _decode_lifecycle(payload).response
+        response = codec.answer_fields(bytes(said))
         if response is None:
             if name in TERMINAL:
                 raise UpstreamFailed("The provider's last event has no response.")
             return payload
         if name in TERMINAL:
             self._ended(name, response)
-        if self._model is None:
+        whole = bytes(said) if self._model is None else encode({**response, "model": self._model})
+        if self._price is not None and name in TERMINAL:
+            whole = self._billed(whole, self._price)
+        elif self._model is None:
             return payload
-        response["model"] = self._model
-        return encode({**(codec.answer_fields(payload) or {}), "response": Raw(encode(response))})
+        if self._model is None:
+            return billing.with_field(payload, b"response", said, whole)
+        return encode({**(codec.answer_fields(payload) or {}), "response": Raw(whole)})
+
+    def _billed(self, response: bytes, price: Price) -> bytes:
+        if self.usage is None:
+            # Not every provider has told in deltas what stands here.
+            self._text.at_least(estimated_output(response))
+        usage = price(self.usage)
+        return billed(response, usage, replaced=not usage.same_counts(self.usage))
 
     def _ended(self, name: str, response: Fields) -> None:
         if "usage" in response:

@@ -16,7 +16,7 @@ from trunkline.errors import InvalidRequest, StreamCut, UpstreamError, UpstreamF
 from trunkline.wire import codec
 from trunkline.wire.codec import Fields, encode
 from trunkline.wire.provider_errors import ErrorFacts, error_in, is_error
-from trunkline.wire.usage import Count, Usage
+from trunkline.wire.usage import Count, Usage, believed
 
 MAX_MODEL_NAME = 1024
 MAX_EVENT_BYTES = 32 * 1024 * 1024
@@ -96,6 +96,7 @@ def _loosely(raw: Raw) -> Any:
 class _Details(msgspec.Struct, gc=False):
     audio_tokens: Count | None = None
     cached_tokens: Count | None = None
+    image_tokens: Count | None = None
 
 
 class _Counts(msgspec.Struct, gc=False):
@@ -108,6 +109,7 @@ class _Counts(msgspec.Struct, gc=False):
     total_tokens: Count | None = None
     input_tokens_details: _Details | None = None
     input_token_details: _Details | None = None
+    output_tokens_details: _Details | None = None
 
 
 _read_counts = msgspec.json.Decoder(_Counts).decode
@@ -127,14 +129,15 @@ def read_usage(raw: Raw | None) -> Usage | None:
     if tokens is None:
         return None
     details = said.input_tokens_details or said.input_token_details or _NO_DETAILS
-    cached, audio = details.cached_tokens or 0, details.audio_tokens or 0
-    if cached > tokens or audio > tokens:
-        return None
-    return Usage(
-        input_tokens=tokens,
-        output_tokens=said.output_tokens or 0,
-        cached_input_tokens=cached,
-        input_audio_tokens=audio,
+    made = said.output_tokens_details or _NO_DETAILS
+    return believed(
+        tokens,
+        said.output_tokens or 0,
+        cached=details.cached_tokens,
+        input_audio=details.audio_tokens,
+        input_image=details.image_tokens,
+        output_audio=made.audio_tokens,
+        output_image=made.image_tokens,
     )
 
 
@@ -193,6 +196,7 @@ class EventPassage:
     The bytes of an event are the provider's, but for line ends, which become LF. `error` makes of what an event says
     went wrong what is raised; the event itself is not handed on, and `unsent` is what came before it. Raises
     UpstreamFailed when an event is longer than MAX_EVENT_BYTES, and StreamCut when the last one breaks off.
+    `seen_tokens` are its events: of sound and pictures nothing else tells before the usage.
     """
 
     __slots__ = (
@@ -203,6 +207,7 @@ class EventPassage:
         "done",
         "finished",
         "holds",
+        "seen_tokens",
         "unsent",
         "usage",
     )
@@ -216,6 +221,7 @@ class EventPassage:
         self.finished = False
         """All that matters has come; only the end is missing."""
         self.holds = 0
+        self.seen_tokens = 0
         self.unsent = b""
         self.usage: Usage | None = None
 
@@ -266,6 +272,7 @@ class EventPassage:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _looked_at(self, events: bytes) -> bytes:
+        self.seen_tokens += events.count(b"\n\n")
         # Pictures are long, and only events with one of these words say anything about themselves.
         if not any(word in events for word in _TELLING):
             return events

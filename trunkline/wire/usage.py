@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Raw
+
+from trunkline.money import usd_text
 
 MAX_COUNT = 10_000_000
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
@@ -45,6 +48,55 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     def fresh_input_tokens(self) -> int:
         """The input that was neither read from a cache nor written to one."""
         return max(0, self.input_tokens - self.cached_input_tokens - self.cache_write_tokens)
+
+    @property
+    def cost(self) -> Raw | msgspec.UnsetType:
+        """For a field of a body: a JSON number in USD, left out while it is not known."""
+        return msgspec.UNSET if self.cost_nanos is None else Raw(usd_text(self.cost_nanos).encode())
+
+    def same_counts(self, other: Usage | None) -> bool:
+        return other is not None and all(getattr(self, name) == getattr(other, name) for name in COUNTS)
+
+
+Price = Callable[[Usage | None], Usage]
+"""Makes the usage that the caller is shown, its cost included, of what the provider told; None: nothing that counts.
+An editor of a stream asks once, when no more can come."""
+
+
+def believed(  # noqa: PLR0913 - each count stands for itself
+    input_tokens: int,
+    output_tokens: int,
+    *,
+    cached: int | None = None,
+    written: int | None = None,
+    written_1h: int | None = None,
+    reasoning: int | None = None,
+    input_audio: int | None = None,
+    output_audio: int | None = None,
+    input_image: int | None = None,
+    output_image: int | None = None,
+) -> Usage | None:
+    """What one answer used by its provider's counts, each a `Count`; None for a detail that was not counted.
+
+    `input_tokens` includes what was cached and written. When that is more than there was, or a sum is larger than any
+    count may be, the provider is wrong and nothing it says counts: None. Every other detail is cut to its whole, so
+    that no price is applied to more than there was.
+    """
+    cached, written = cached or 0, written or 0
+    if cached + written > input_tokens or input_tokens > MAX_COUNT or output_tokens > MAX_COUNT:
+        return None
+    return Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=min(written_1h, written) if written_1h else 0,
+        reasoning_tokens=min(reasoning, output_tokens) if reasoning else 0,
+        input_audio_tokens=min(input_audio, input_tokens) if input_audio else 0,
+        output_audio_tokens=min(output_audio, output_tokens) if output_audio else 0,
+        input_image_tokens=min(input_image, input_tokens) if input_image else 0,
+        output_image_tokens=min(output_image, output_tokens) if output_image else 0,
+    )
 
 
 COUNTS = tuple(name for name in Usage.__struct_fields__ if name != "cost_nanos")

@@ -39,7 +39,7 @@ from trunkline.translation.exchange import (
 )
 from trunkline.translation.target import Target
 from trunkline.wire import codec
-from trunkline.wire.anthropic_messages_answer import read_usage
+from trunkline.wire.anthropic_messages_answer import read_usage, usage_fields
 from trunkline.wire.codec import Fields, encode
 
 _CITATIONS = frozenset(
@@ -162,22 +162,7 @@ def write_usage(usage: Usage | None, tier: str | None = None) -> dict[str, Any]:
     written: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0}
     if tier in TIER_NAMED:
         written["service_tier"] = TIER_NAMED[tier]
-    if usage is None:
-        return written
-    written |= {
-        "input_tokens": usage.fresh_input_tokens,
-        "cache_creation_input_tokens": usage.cache_write_tokens,
-        "cache_read_input_tokens": usage.cached_input_tokens,
-        "output_tokens": usage.output_tokens,
-    }
-    if usage.cache_write_tokens:
-        written["cache_creation"] = {
-            "ephemeral_5m_input_tokens": usage.cache_write_tokens - usage.cache_write_1h_tokens,
-            "ephemeral_1h_input_tokens": usage.cache_write_1h_tokens,
-        }
-    if usage.reasoning_tokens:
-        written["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
-    return written
+    return written if usage is None else written | usage_fields(usage)
 
 
 def write_content(parts: list[Part], asked: ReasoningAsked) -> list[Any]:

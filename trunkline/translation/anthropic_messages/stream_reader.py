@@ -37,7 +37,7 @@ from trunkline.translation.exchange import (
 from trunkline.translation.streams import MakeError
 from trunkline.translation.target import Target
 from trunkline.wire import codec, sse
-from trunkline.wire.anthropic_messages_answer import MessageUsage, read_counts
+from trunkline.wire.anthropic_messages_answer import StreamedUsage
 from trunkline.wire.codec import Fields, encode
 from trunkline.wire.provider_errors import error_in, read_error
 
@@ -132,7 +132,7 @@ class Reader:
         self._splitter = sse.Splitter(joint=b" ")
         self._blocks: dict[int, _Open] = {}
         self._parts = 0
-        self._counts = MessageUsage()
+        self._usage = StreamedUsage()
         self._out: list[Event] = []
         self._began = self._stopped = self._done = False
         self.unsent: list[Event] = []
@@ -222,10 +222,10 @@ class Reader:
     def _begin(self, event: _Event) -> None:
         message = _decode_message(event.message)
         if message.usage:
-            self._counts = read_counts(message.usage)
+            self._usage.start(message.usage)
         if not self._began:
             self._began = True
-            self._out.append(Began(message.id, message.model, 0, self._counts.total(), tier_of(message.usage)))
+            self._out.append(Began(message.id, message.model, 0, self._usage.total, tier_of(message.usage)))
 
     def _start(self, event: _Event) -> None:
         if event.index in self._blocks:
@@ -343,8 +343,8 @@ class Reader:
 
     def _message_delta(self, event: _Event) -> None:
         if event.usage:
-            self._counts = self._counts.later(read_counts(event.usage))
-            usage = self._counts.total()
+            self._usage.delta(event.usage)
+            usage = self._usage.final
             if usage is not None:
                 self._out.append(Used(usage))
         delta = _decode_message_delta(event.delta) if event.delta else _MessageDelta()

@@ -38,6 +38,7 @@ from trunkline.translation.exchange import (
     Used,
 )
 from trunkline.wire import codec, sse
+from trunkline.wire.anthropic_messages_answer import delta_fields
 from trunkline.wire.codec import Fields, encode
 
 _MESSAGE_STOP = sse.named_event(b"message_stop", b'{"type":"message_stop"}')
@@ -89,6 +90,8 @@ class _Open:
 
 class Writer:
     """One answer (translation/streams.py). Of several choices only the first has a place in this protocol."""
+
+    release_ends = False
 
     def __init__(self, request: Request) -> None:
         self._model = request.model
@@ -182,8 +185,7 @@ class Writer:
         details = stop_details(reason, ["".join(self._refusal)] if self._refusal else [])
         if details is not None:
             delta["stop_details"] = details
-        usage = write_usage(self._usage)
-        usage.pop("cache_creation", None)
+        usage = write_usage(None) if self._usage is None else delta_fields(self._usage)
         self._send(b"message_delta", {"type": "message_delta", "delta": delta, "usage": usage})
         self._told = self._usage
         self.holding = False

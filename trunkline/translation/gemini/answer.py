@@ -22,7 +22,6 @@ from trunkline.translation.exchange import (
     State,
     Text,
     ToolCall,
-    Usage,
 )
 from trunkline.translation.gemini.logprobs import write_logprobs
 from trunkline.translation.gemini.reader import Chunks
@@ -31,6 +30,7 @@ from trunkline.translation.gemini.vocabulary import PROTOCOL, finish_reason, men
 from trunkline.translation.target import Target
 from trunkline.wire import codec
 from trunkline.wire.codec import Fields, encode
+from trunkline.wire.gemini_answer import write_usage
 from trunkline.wire.provider_errors import ErrorFacts
 
 _decode_object = msgspec.json.Decoder(Fields).decode
@@ -59,7 +59,7 @@ def write_answer(answer: Answer, request: Request) -> bytes:
         "candidates": [_write_choice(at, choice, request) for at, choice in enumerate(answer.choices)]
     }
     if answer.usage is not None:
-        body["usageMetadata"] = write_usage(answer.usage)
+        body["usageMetadata"] = Raw(write_usage(answer.usage))
     body["modelVersion"] = model
     body["responseId"] = response_id(answer.id, model)
     return encode(body)
@@ -134,40 +134,3 @@ def _media_part(media: Media) -> dict[str, Any] | None:
         file = {"mimeType": media.media_type} if media.media_type is not None else {}
         return {"fileData": {**file, "fileUri": media.url}}
     return {"text": media.text} if media.text is not None else None
-
-
-class _Modality(msgspec.Struct, rename="camel"):
-    modality: str
-    token_count: int
-
-
-class _Usage(msgspec.Struct, rename="camel", omit_defaults=True):
-    """A count of nothing is left out, as Google does."""
-
-    prompt_token_count: int
-    total_token_count: int
-    candidates_token_count: int = 0
-    thoughts_token_count: int = 0
-    cached_content_token_count: int = 0
-    prompt_tokens_details: list[_Modality] = []
-    candidates_tokens_details: list[_Modality] = []
-
-
-def write_usage(usage: Usage) -> _Usage:
-    thought = min(usage.reasoning_tokens, usage.output_tokens)
-    written = _Usage(
-        prompt_token_count=usage.input_tokens,
-        candidates_token_count=usage.output_tokens - thought,
-        thoughts_token_count=thought,
-        cached_content_token_count=usage.cached_input_tokens,
-        total_token_count=usage.total_tokens,
-    )
-    written.prompt_tokens_details = _by_modality(usage.input_tokens, usage.input_audio_tokens)
-    if usage.output_audio_tokens:
-        written.candidates_tokens_details = _by_modality(usage.output_tokens - thought, usage.output_audio_tokens)
-    return written
-
-
-def _by_modality(whole: int, sound: int) -> list[_Modality]:
-    counts = [_Modality("TEXT", max(0, whole - sound)), _Modality("AUDIO", sound)]
-    return [one for one in counts if one.token_count]

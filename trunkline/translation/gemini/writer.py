@@ -31,12 +31,13 @@ from trunkline.translation.exchange import (
     Usage,
     Used,
 )
-from trunkline.translation.gemini.answer import call_part, write_part, write_usage
+from trunkline.translation.gemini.answer import call_part, write_part
 from trunkline.translation.gemini.logprobs import write_logprobs
 from trunkline.translation.gemini.state import wrapped
 from trunkline.translation.gemini.vocabulary import finish_reason, response_id
 from trunkline.wire import codec, sse
 from trunkline.wire.codec import Fields, encode
+from trunkline.wire.gemini_answer import write_usage
 
 _decode_object = msgspec.json.Decoder(Fields).decode
 
@@ -84,6 +85,8 @@ class _Choice:
 
 class Writer:
     """See streams.StreamWriter."""
+
+    release_ends = False
 
     def __init__(self, request: Request) -> None:
         self._model = request.model
@@ -260,7 +263,7 @@ class Writer:
         if usage is None:
             return self._tail
         self._told = usage
-        return b'"usageMetadata":%b,%b' % (encode(write_usage(usage)), self._tail)
+        return b'"usageMetadata":%b,%b' % (write_usage(usage), self._tail)
 
     def _ended(self, event: Ended) -> None:
         self._send_held(self._usage)

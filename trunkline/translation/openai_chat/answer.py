@@ -26,11 +26,10 @@ from trunkline.translation.exchange import (
 )
 from trunkline.translation.openai_chat import details, media
 from trunkline.translation.openai_chat.shapes import Audio, ContentPart, Detail, Logprobs, Said, SaidCall
-from trunkline.translation.openai_chat.usage import usage_json
 from trunkline.translation.target import Target
 from trunkline.wire import codec
 from trunkline.wire.codec import encode
-from trunkline.wire.openai_chat_answer import read_usage
+from trunkline.wire.openai_chat_answer import read_usage, write_usage
 from trunkline.wire.provider_errors import error_in, is_error
 
 _STOPS: dict[str, Stop] = {
@@ -265,7 +264,7 @@ def write_answer(answer: Answer, request: Request) -> bytes:
         "choices": [_write_choice(at, choice, answer, request) for at, choice in enumerate(answer.choices)],
     }
     if answer.usage is not None:
-        body["usage"] = Raw(usage_json(answer.usage))
+        body["usage"] = Raw(write_usage(answer.usage))
     tier = known_tier(answer.service_tier)
     if tier is not None:
         body["service_tier"] = tier

@@ -36,9 +36,9 @@ from trunkline.translation.exchange import (
 from trunkline.translation.openai_chat import details
 from trunkline.translation.openai_chat.answer import add_media, answer_id, finish_reason, known_tier
 from trunkline.translation.openai_chat.shapes import Detail
-from trunkline.translation.openai_chat.usage import usage_json
 from trunkline.wire import sse
 from trunkline.wire.codec import encode
+from trunkline.wire.openai_chat_answer import write_usage
 
 _DONE = b"[DONE]"
 
@@ -87,6 +87,8 @@ class _Written:
 
 class Writer:
     """See streams.StreamWriter."""
+
+    release_ends = False
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -288,7 +290,7 @@ class Writer:
             return
         if usage is not None:
             self._usage_sent = True
-            self._out.append(self._held + b',"usage":%b}' % usage_json(usage))
+            self._out.append(self._held + b',"usage":%b}' % write_usage(usage))
         else:
             self._out.append(self._held + b"}")
         self._held = None
@@ -297,7 +299,7 @@ class Writer:
     def _ended(self, event: Ended) -> None:
         self._send_held(self._usage)
         if self._usage is not None and not self._usage_sent:
-            usage = usage_json(self._usage)
+            usage = write_usage(self._usage)
             if self._request.usage_in_stream:
                 self._out.append(b'%b],"usage":%b}' % (self._head, usage))
             else:

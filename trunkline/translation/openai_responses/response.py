@@ -20,9 +20,11 @@ from trunkline.translation.openai_responses.request import write_output
 from trunkline.translation.openai_responses.tools import echo_tools, write_choice, written_tool
 from trunkline.wire import codec
 from trunkline.wire.codec import Fields, encode
+from trunkline.wire.openai_responses_answer import write_usage
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed"]
 _NULL = b"null"
+_NO_USAGE = Usage(input_tokens=0, output_tokens=0)
 _TIERS = {"auto": "default", "standard": "default", "standard_only": "default"}
 _KNOWN_TIERS = frozenset(("auto", "default", "flex", "scale", "priority", "fast", "ultrafast"))
 # What a failed response may give as its reason (types/responses/response_error.py) and we have a use for.
@@ -130,26 +132,9 @@ class ResponseObject:
             "error": None if how.error is None else {"code": how.error[0], "message": how.error[1]},
             "incomplete_details": None if how.reason is None else {"reason": how.reason},
         }
-        counted = _usage(usage) if usage is not None or ended else _NULL
+        counted = write_usage(usage or _NO_USAGE) if usage is not None or ended else _NULL
         parts = (self._before, b",", encode(state)[1:-1], b',"output":[', b",".join(items), b'],"usage":', counted)
         return b"".join((*parts, self._after))
-
-
-def _usage(usage: Usage | None) -> bytes:
-    if usage is None:
-        usage = Usage(input_tokens=0, output_tokens=0)
-    return encode(
-        {
-            "input_tokens": usage.input_tokens,
-            "input_tokens_details": {
-                "cached_tokens": usage.cached_input_tokens,
-                "cache_write_tokens": usage.cache_write_tokens,
-            },
-            "output_tokens": usage.output_tokens,
-            "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-            "total_tokens": usage.total_tokens,
-        }
-    )
 
 
 def _echo(request: Request, origin: Origin, identity: Identity | None) -> dict[str, Any]:
