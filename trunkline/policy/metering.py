@@ -186,7 +186,7 @@ def _held(tariff: Tariff, demand: Demand) -> Nanos:
         total += demand.images * tariff.image
     if demand.audio_output:
         output = bounds.audio_output
-    total += demand.n * demand.max_output * output
+    total += demand.n * (demand.max_output + demand.predicted) * output
     _refuse_unpriced(tariff.price, demand, tokens)
     return Nanos(-(-total * tariff.factor // _SCALE))
 
