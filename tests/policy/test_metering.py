@@ -237,6 +237,7 @@ def test_what_has_no_price_is_refused(figures: dict[str, int], demand: Demand, m
         ({"input": 1}, Demand(text_bytes=1)),  # embeddings answer no tokens
         ({"image": 5}, Demand(text_bytes=1, images=1, max_output=10)),
         ({"request": 5}, Demand(text_bytes=1, max_output=10)),
+        ({"request": 5}, Demand(audio_tokens=1, max_output=10)),
         ({"input": 1, "output": 5, "image_input": 1}, Demand(text_bytes=1, images=1, max_output=10)),
         ({"input": 0, "output": 0}, Demand(audio_tokens=1, audio_output=True, images=1)),
     ],

@@ -197,6 +197,8 @@ def _to_nearest(figure: int) -> Nanos:
 
 
 def _refuse_unpriced(price: Price, demand: Demand, tokens: int) -> None:
+    if price.input is None and price.output is None and (price.request is not None or price.image is not None):
+        return  # what is priced by the piece costs nothing else
     missing = None
     if demand.images and price.image is None and price.image_output is None and price.image_input is None:
         missing = "pictures that are made"
@@ -204,11 +206,10 @@ def _refuse_unpriced(price: Price, demand: Demand, tokens: int) -> None:
         missing = "audio input"
     elif demand.audio_output and price.audio_output is None:
         missing = "audio output"
-    elif price.request is None and price.image is None:
-        if tokens and price.input is None:
-            missing = "input"
-        elif demand.max_output and price.output is None:
-            missing = "output"
+    elif tokens and price.input is None:
+        missing = "input"
+    elif demand.max_output and price.output is None:
+        missing = "output"
     if missing is not None:
         raise InvalidRequest(
             f"The model has no price for {missing}, and what this call may spend is limited; the operator can set one "
