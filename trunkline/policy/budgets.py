@@ -61,7 +61,8 @@ LIVE, ENDED, LOST = SliceState
 class Slice:
     """One lease of this process. `watched` is the owner's: somebody wants to know when more of it is free.
 
-    `growing`: more has been asked of the store, which has not answered. `period_end` is Unix seconds.
+    `growing`: more has been asked of the store, which has not answered. `leased` is what it said last. `period_end` is
+    Unix seconds.
     """
 
     __slots__ = (
@@ -71,6 +72,7 @@ class Slice:
         "granted",
         "growing",
         "lease_id",
+        "leased",
         "period_end",
         "pot_id",
         "source",
@@ -80,6 +82,7 @@ class Slice:
     )
 
     def __init__(self, leased: Leased) -> None:
+        self.leased = leased
         self.source = leased.source
         self.lease_id = leased.lease_id
         self.pot_id = leased.pot_id
@@ -127,6 +130,7 @@ class Slice:
 
     def grow(self, leased: Leased) -> None:
         """What the store has added to this lease."""
+        self.leased = leased
         added = max(0, leased.granted_nanos - self._owed)
         self.granted += added
         self.free += added

@@ -38,10 +38,12 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, gc=False):
-    """`source`: a budget's id, or WALLET and an account's. `at_least` is what a call needs now."""
+    """`source`: a budget's id, or WALLET and an account's. `at_least` is what a call needs now; `exact`: no more than
+    that, as another process has asked for what is idle."""
 
     source: str
     at_least: int
+    exact: bool = False
 
 
 class Leased(msgspec.Struct, frozen=True, kw_only=True, gc=False):

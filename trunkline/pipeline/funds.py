@@ -1,0 +1,354 @@
+"""What calls under way may cost, held out of the slices of budgets that this process has leased.
+
+A call that fits what is leased is held at once, in memory. One that does not asks the store for more, for all its
+sources in one transaction; if the store has not enough, the other processes give back what they do not need, and the
+store is asked once more. So a refusal is true: at that moment everything was spent or held by calls. Calls that are
+short of a source wait in one line for it, and none overtakes them.
+
+What a call that ends does not spend is free in memory at once, before its entry is written. That is safe, as its entry
+is handed to the ledger in the same turn of the loop, and the ledger writes in the order in which it is handed things:
+the entry of a call that takes what was freed is written after it, and what goes back to the store, which is handed over
+at the end of the turn, does so after it too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import AsyncExitStack
+
+from trunkline import clock
+from trunkline.errors import BudgetExceeded, Defect, StoreUnavailable
+from trunkline.observe import logger
+from trunkline.pipeline.holds import Hold as Hold
+from trunkline.pipeline.holds import Need, Part
+from trunkline.pipeline.purses import RECALL_S, Purse, Purses, Refusal
+from trunkline.pipeline.scopes import Funding, Source
+from trunkline.policy.budgets import LOST, Slice, hold_all
+from trunkline.ports.budgets import Leased, Wanted
+from trunkline.ports.ledger import Fenced, Ledger
+from trunkline.ports.recall import Recall
+
+MOST_ROUNDS = 32
+
+log = logger("funds")
+
+
+class Funds:
+    """One per process, on the loop."""
+
+    def __init__(self, ledger: Ledger, recall: Recall | None = None) -> None:
+        """`recall` asks the other processes, and is told here what to do when they ask; None: there are none."""
+        self._ledger = ledger
+        self._recall = recall
+        self.purses = Purses(ledger)
+        if recall is not None:
+            recall.on_asked = self.asked
+
+    def take(self, funding: Funding, nanos: int) -> Hold | None:
+        """Holds so much of everything in `funding`, if it is in memory.
+
+        Of 0 nothing is held, so that a free call goes on when a budget is used up.
+        """
+        needs = [(source, nanos) for source in funding.sources] if nanos else []
+        slices = self._take(needs)
+        return None if slices is None else Hold(funding, self.purses.freed, needs, slices)
+
+    async def hold(self, funding: Funding, nanos: int) -> Hold:
+        """The same, from the store and from other processes where need be.
+
+        Raises BudgetExceeded, which is true then; BudgetUnavailable when nobody can tell; StoreUnavailable.
+        """
+        made = self.take(funding, nanos)
+        if made is not None:
+            return made
+        return await self._hold(funding, [(source, nanos) for source in funding.sources])
+
+    async def hold_most(self, funding: Funding, demands: Sequence[tuple[str, int]]) -> tuple[Hold, tuple[str, ...]]:
+        """Of models that may cost so much each (id, nano-dollars), holds what the dearest that fits may: the ids of
+        those that fit, in their order, never none. A source that pays for some only holds what those may.
+
+        Raises as `hold` does, when none fits.
+        """
+        left = tuple(demands)
+        while True:
+            needs = _needs(funding, left)
+            slices = self._take(needs)
+            if slices is None:
+                found = await self._secure(needs)
+                if isinstance(found, Refusal):
+                    left = tuple(one for one in left if found.spares(*one))
+                    if not left or found.leased is None:
+                        raise found.error()
+                    continue
+                slices = found
+            return Hold(funding, self.purses.freed, needs, slices), tuple(model for model, _ in left)
+
+    async def extend(self, hold: Hold, nanos: int) -> None:
+        """Holds so much more for the call.
+
+        A call belongs to the period in which it began; once that is over there is only what was held. Raises as `hold`.
+        """
+        now_s = clock.now_s()
+        if not nanos or hold.extend(nanos, now_s):
+            return
+        lasts = {part.source.id: part for part in hold.lasts()}
+        for part in lasts.values():
+            if now_s >= part.piece.period_end:
+                raise _over(part)
+        needs = [(source, nanos) for source in hold.funding.sources if not lasts or source.id in lasts]
+        more = await self._hold(hold.funding, needs)
+        added = list(more.parts())
+        for part in added:
+            last = lasts.get(part.source.id)
+            if last is not None and last.piece.pot_id != part.piece.pot_id:
+                more.released()
+                raise _over(last)
+        if hold.is_open:
+            hold.add(needs, [part.piece for part in added])
+        else:
+            more.released()
+
+    async def again(self, hold: Hold, fenced: Fenced) -> Hold:
+        """A hold in the place of one whose opened entry was refused, as a lease that it draws on has ended. Raises as
+        `hold`; the former hold has ended then too."""
+        self.fenced(fenced, hold)
+        needs: dict[Source, int] = {}
+        for part in hold.parts():
+            needs[part.source] = needs.get(part.source, 0) + part.nanos
+        hold.released()
+        return await self._hold(hold.funding, list(needs.items()))
+
+    def release(self, hold: Hold) -> None:
+        """Ends a hold that no entry draws on. One that has ended stays as it is."""
+        hold.released()
+
+    def fenced(self, fenced: Fenced, hold: Hold | None = None) -> None:
+        """The store has ended leases that the hold draws on, or all of this process's."""
+        parts = [] if hold is None else list(hold.parts())
+        if fenced.lease_ids:
+            for part in parts:
+                if part.piece.lease_id in fenced.lease_ids:
+                    self.purses.end(part.piece)
+            return
+        self.lose_all()
+        for part in parts:
+            part.piece.state = LOST
+
+    def lose_all(self) -> None:
+        """The store took this process for dead, and returned what it had leased."""
+        self.purses.lose_all()
+
+    def drop(self, source_ids: Iterable[str]) -> None:
+        """Those budgets count otherwise now, so what is leased of them has ended."""
+        for source_id in source_ids:
+            purse = self.purses.get(source_id)
+            if purse is not None:
+                purse.refusal = None
+                if purse.piece is not None:
+                    self.purses.end(purse.piece)
+
+    async def asked(self, source_id: str) -> None:
+        """Another process is short of this source: what is idle of it here is back in the store when this ends, and for
+        a second nothing stays idle. Raises StoreUnavailable."""
+        purse = self.purses.of(source_id)
+        purse.asked_until = clock.monotonic_s() + RECALL_S
+        if purse.leasing is not None:
+            # What was asked for before may be more than is needed.
+            await asyncio.wait([purse.leasing])
+        if purse.piece is not None:
+            purse.piece.watched = True
+            self.purses.give_back(purse.piece)
+        self.purses.hand_back()
+        await self.purses.all_returned()
+
+    async def close(self) -> None:
+        """Gives back everything that no call holds. Used once, when no further call begins."""
+        self.purses.end_all()
+        self.purses.hand_back()
+        try:
+            await self.purses.all_returned()
+        except StoreUnavailable as error:
+            # The store takes it back itself, once this process has gone.
+            log.warning("slices_not_given_back", reason=error.message)
+        self.purses.stop()
+
+    def _take(self, needs: Sequence[Need]) -> list[Slice] | None:
+        """Holds what is in memory; None where not all is, or where calls are waiting in line for it."""
+        slices, amounts = [], []
+        for source, nanos in needs:
+            purse = self.purses.get(source.id)
+            if purse is None or purse.waiting or purse.piece is None:
+                return None
+            slices.append(purse.piece)
+            amounts.append(nanos)
+        return slices if hold_all(slices, amounts, clock.now_s()) else None
+
+    async def _hold(self, funding: Funding, needs: Sequence[Need]) -> Hold:
+        slices = await self._secure(needs)
+        if isinstance(slices, Refusal):
+            raise slices.error()
+        return Hold(funding, self.purses.freed, needs, slices)
+
+    async def _secure(self, needs: Sequence[Need]) -> list[Slice] | Refusal:
+        """Waits in line for every source that is short, and holds."""
+        line: set[str] = set()
+        while True:
+            async with AsyncExitStack() as places:
+                # In one order for all, so that no two calls wait for one another.
+                for source_id in sorted(line):
+                    await places.enter_async_context(self.purses.of(source_id))
+                found = await self._fill(needs, line)
+            if not isinstance(found, set):
+                return found
+            line |= found
+
+    async def _fill(self, needs: Sequence[Need], line: set[str]) -> list[Slice] | Refusal | set[str]:
+        """At the head of the `line`: holds, or refuses. A set: of these there is not enough either, or others wait."""
+        asking, granted = _Asking(), False
+        for _ in range(MOST_ROUNDS):
+            # What the store has just granted is of the right period by the store's clock, which decides.
+            now_s = 0.0 if granted else clock.now_s()
+            short = [(source, nanos) for source, nanos in needs if not self.purses.of(source.id).covers(nanos, now_s)]
+            if (refusal := self._remembered(short)) is not None:
+                return refusal
+            outside = {source.id for source, _ in short} | {
+                one.id for one, _ in needs if self.purses.of(one.id).waiting
+            }
+            if not outside <= line:
+                return outside - line
+            if not short:
+                return self._hold_all(needs, now_s)
+            if leasing := [purse.leasing for purse in self._purses_of(short) if purse.leasing is not None]:
+                # For a call that has left meanwhile.
+                await asyncio.wait(leasing)
+                continue
+            try:
+                answers = await self._lease(short)
+            except Fenced as fenced:
+                self.fenced(fenced)
+                continue
+            granted = all(leased.granted_nanos > 0 for leased in answers)
+            if not granted and (refusal := await self._ask(short, answers, asking)) is not None:
+                self.purses.of(refusal.source.id).remember(refusal)
+                return refusal
+        return Refusal(*needs[0])
+
+    def _hold_all(self, needs: Sequence[Need], now_s: float) -> list[Slice]:
+        slices = []
+        for purse in self._purses_of(needs):
+            assert purse.piece is not None
+            slices.append(purse.piece)
+        if not hold_all(slices, [nanos for _, nanos in needs], now_s):
+            raise Defect("a slice that covers a call does not hold it")
+        for piece in slices:
+            if piece.watched:
+                self.purses.freed(piece)
+        return slices
+
+    async def _lease(self, short: Sequence[Need]) -> tuple[Leased, ...]:
+        """What the store says of what is missing. Whatever it grants is counted here, though the call may leave."""
+        now_s, now = clock.now_s(), clock.monotonic_s()
+        wanted, purses = [], self._purses_of(short)
+        for purse, (source, nanos) in zip(purses, short, strict=True):
+            if purse.piece is not None and now_s >= purse.piece.period_end:
+                self.purses.end(purse.piece)
+            free = 0 if purse.piece is None else purse.piece.free
+            wanted.append(Wanted(source.id, nanos - free, exact=now < purse.asked_until))
+        self.purses.hand_back()
+        answer = self._ledger.lease(wanted)
+        growing = [purse.piece for purse in purses if purse.piece is not None]
+        for piece in growing:
+            piece.growing = True
+        leasing = asyncio.ensure_future(self._grow(purses, growing, answer))
+        for purse in purses:
+            purse.leasing = leasing
+        try:
+            return await asyncio.shield(leasing)
+        except StoreUnavailable:
+            for purse, (source, _) in zip(purses, short, strict=True):
+                # Those in line behind this call would wait as long for the same answer.
+                purse.remember(Refusal(source, 0))
+            raise
+
+    async def _grow(
+        self, purses: Sequence[Purse], growing: Sequence[Slice], answer: Awaitable[tuple[Leased, ...]]
+    ) -> tuple[Leased, ...]:
+        try:
+            answers = await answer
+            for purse, leased in zip(purses, answers, strict=True):
+                if leased.granted_nanos > 0:
+                    self.purses.granted(purse, leased)
+        finally:
+            for purse in purses:
+                purse.leasing = None
+            for piece in growing:
+                piece.answered()
+        return answers
+
+    async def _ask(self, short: Sequence[Need], answers: Sequence[Leased], asking: _Asking) -> Refusal | None:
+        """The store has not enough. None once others have said that nothing is idle there: ask the store again."""
+        now = clock.monotonic_s()
+        # So long those who have answered keep nothing idle.
+        heard = asking.answered if now < asking.until else {}
+        failing = []
+        for purse, (source, nanos), leased in zip(self._purses_of(short), short, answers, strict=True):
+            free = 0 if purse.piece is None else purse.piece.free
+            available = free + leased.limit_nanos - leased.spent_nanos - leased.leased_nanos
+            if available < nanos:
+                others = set(leased.others) - heard.get(source.id, set())
+                if not others:
+                    return Refusal(source, nanos, available, max(0, leased.leased_nanos - max(0, free)), leased)
+                failing.append((source, nanos, others))
+        asking.until = asking.until or now + RECALL_S
+        if failing and (self._recall is None or now >= asking.until):
+            return Refusal(*failing[0][:2])
+        for source, _, others in failing:
+            assert self._recall is not None
+            left_s = max(0.0, asking.until - clock.monotonic_s())
+            answered = await self._recall.ask(sorted(others), source.id, left_s)
+            asking.answered.setdefault(source.id, set()).update(answered)
+        return None
+
+    def _remembered(self, short: Sequence[Need]) -> Refusal | None:
+        for source, nanos in short:
+            refusal = self.purses.of(source.id).remembered(nanos)
+            if refusal is not None:
+                return refusal
+        return None
+
+    def _purses_of(self, needs: Sequence[Need]) -> list[Purse]:
+        return [self.purses.of(source.id) for source, _ in needs]
+
+
+class _Asking:
+    """Which processes have answered one call, of each source, and until when it waits (clock.monotonic_s)."""
+
+    __slots__ = ("answered", "until")
+
+    def __init__(self) -> None:
+        self.answered: dict[str, set[int]] = {}
+        self.until = 0.0
+
+
+def _needs(funding: Funding, demands: Sequence[tuple[str, int]]) -> list[Need]:
+    """Of each source what the dearest model needs that it pays for."""
+    needs = []
+    for source in funding.sources:
+        most = max((nanos for model, nanos in demands if source.pays_for(model)), default=0)
+        if most:
+            needs.append((source, most))
+    return needs
+
+
+def _over(part: Part) -> BudgetExceeded:
+    leased = part.piece.leased
+    return BudgetExceeded(
+        f"The period of the budget of the {part.source.scope} ended while this call was under way; no more than it held"
+        " then can be spent on it.",
+        scope=part.source.scope,
+        limit_nanos=leased.limit_nanos,
+        used_nanos=leased.spent_nanos,
+        held_nanos=leased.leased_nanos,
+        resets_at=leased.period_end,
+    )
