@@ -7,6 +7,7 @@ import pytest
 from trunkline.catalog.catalog import Catalog, load_catalog, providers_that_sell
 from trunkline.catalog.engines import SANDBOXES
 from trunkline.catalog.models import Model
+from trunkline.catalog.prices import Price
 from trunkline.catalog.providers import PROVIDERS
 
 CATALOG = load_catalog(dt.date(2026, 11, 21))
@@ -91,6 +92,24 @@ def test_prices_are_those_of_the_day() -> None:
         assert model.price.version.startswith("genai-prices ")
         inputs.append(model.price.input)
     assert inputs == [680_000_000, 1_360_000_000, 700_000_000]
+
+
+def test_other_ways_to_be_served_and_caches_that_are_written_unasked() -> None:
+    def price(provider: str, name: str) -> Price:
+        found = CATALOG.exact(provider, name)
+        assert found is not None
+        assert found.price is not None
+        return found.price
+
+    assert {"flex", "priority", "batch"} <= price("openai", "gpt-5").variants.keys()
+    assert price("openai", "gpt-6-sol").writes_unasked
+    assert not price("openai", "gpt-5").writes_unasked
+    for provider in ("anthropic", "vertex", "openrouter"):
+        claude = next(one for one in CATALOG.of(provider) if "claude" in one.id and one.price and one.price.cache_write)
+        assert claude.price is not None
+        assert not claude.price.writes_unasked
+    assert price("openai", "gpt-4o").batch_discount_millionths == 500_000
+    assert price("deepseek", "deepseek-chat").batch_discount_millionths == 0
 
 
 def test_a_spelling_never_hides_an_id() -> None:

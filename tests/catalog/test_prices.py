@@ -159,5 +159,82 @@ def test_a_figure_finer_than_a_nano_dollar_is_refused() -> None:
         overridden(None, PriceOptions(input=1e-10))
 
 
+def test_tiers_keep_the_kinds_that_the_settings_do_not_name() -> None:
+    tier = PriceTier(above_input_tokens=1, input=usd("9"), output=usd("8"))
+    catalog = Price(version="v", input=usd("1"), output=usd("2"), tiers=(tier,), variants={"flex": Price(version="v")})
+    price = overridden(catalog, PriceOptions(input=0.15))
+    assert price.tiers == (PriceTier(above_input_tokens=1, output=usd("8")),)
+    assert price.variants == {}
+
+
+def test_a_discount_for_batches() -> None:
+    catalog = Price(version="v", batch_discount_millionths=500_000)
+    assert overridden(catalog, PriceOptions(input=1)).batch_discount_millionths == 500_000
+    assert overridden(catalog, PriceOptions(batch_discount=0.125)).batch_discount_millionths == 125_000
+    assert overridden(catalog, PriceOptions(batch_discount=0)).batch_discount_millionths == 0
+    with pytest.raises(SettingsInvalid, match="finer than a millionth"):
+        overridden(catalog, PriceOptions(batch_discount=0.1234567))
+
+
+def variant(node: Node, since_day: dt.date | None = None, **when: str) -> Node:
+    told: dict[str, Any] = {"when": when, "prices": node}
+    if since_day is not None:
+        told["constraint"] = ("StartDateConstraint", {"start_date": since_day})
+    return "PriceVariant", told
+
+
+def test_other_ways_to_be_served_have_prices_of_their_own() -> None:
+    tiered = ("TieredPrices", {"base": Decimal(2), "tiers": [("Tier", {"start": 200_000, "price": Decimal(4)})]})
+    ways = [
+        variant(prices(), service_tier="default"),
+        variant(prices(input_mtok="1"), service_tier="flex"),
+        variant(prices(input_mtok="7", output_mtok="9"), TODAY, processing="batch"),
+        variant(prices(input_mtok="6"), processing="batch"),
+        variant(prices(input_mtok="50"), TODAY + dt.timedelta(1), service_tier="priority"),
+        variant(prices(input_mtok="5"), speed="fast"),
+        variant(prices(input_mtok="3"), route="mistral/eu"),
+    ]
+    price = price_of(prices(input_mtok=tiered, output_mtok="10"), TODAY, "v", ways)
+    assert price is not None
+    assert {name: (way.input, way.output, way.tiers) for name, way in price.variants.items()} == {
+        "flex": (usd("1"), usd("10"), ()),
+        "batch": (usd("7"), usd("9"), ()),
+        "fast": (usd("5"), usd("10"), ()),
+    }
+    assert price.tiers[0].input == usd("4")
+
+
+def test_the_package_resolves_its_variants_alike() -> None:
+    """For each model and each of its contexts, the figures are those that the package would count with."""
+    now = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+    lists = snapshot.read().lists
+    compared = 0
+    for provider in genai_prices.data.providers:
+        for theirs, entry in zip(provider.models, lists[provider.id], strict=True):
+            if "TimeOfDate" in repr(theirs.prices):
+                continue
+            ours = price_of(entry.prices, TODAY, "v", entry.variants)
+            for way in theirs.price_variants or ():
+                name = next(iter(way.when.values()))
+                if ours is None or name not in ours.variants:
+                    continue
+                for kind in ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok"):
+                    figure = getattr(theirs.get_prices(now, way.when), kind)
+                    base = figure if figure is None or isinstance(figure, Decimal) else figure.base
+                    expected = None if base is None else round(base * MILLION_DOLLARS)
+                    assert getattr(ours.variants[name], KINDS[kind]) == expected, (provider.id, entry.id, name, kind)
+                    compared += 1
+    assert compared > 500
+
+
+KINDS = {
+    "input_mtok": "input",
+    "output_mtok": "output",
+    "cache_read_mtok": "cached_input",
+    "cache_write_mtok": "cache_write",
+    "cache_write_1h_mtok": "cache_write_1h",
+}
+
+
 def test_figures_are_the_kinds_that_have_one() -> None:
     assert Price(version="v", input=usd("1"), output=NanosPerMillion(0)).figures() == {"input": 10**9, "output": 0}

@@ -30,6 +30,7 @@ def test_names_windows_prices_and_rules_are_the_packages() -> None:
             assert ours.name == (theirs.name or theirs.id)
             assert ours.context_window == theirs.context_window
             assert plain(ours.prices) == plain(theirs.prices)
+            assert plain(ours.variants) == plain(theirs.price_variants or [])
             assert plain(ours.match) == plain(theirs.match)
 
 
@@ -40,6 +41,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         kind, fields = value
         return kind, {name: plain(item) for name, item in fields.items() if item is not None}
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
     if value is None or isinstance(value, str | int | Decimal | dt.date | dt.time):
         return value
     return type(value).__name__, {name: plain(item) for name, item in vars(value).items() if item is not None}

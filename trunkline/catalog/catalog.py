@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping
+
+import msgspec
 
 from trunkline.catalog import matching, profiles, sandbox, snapshot
 from trunkline.catalog.models import Model
-from trunkline.catalog.prices import price_of
+from trunkline.catalog.prices import BATCH_DISCOUNTS, Price, price_of
 from trunkline.catalog.provider_row import PriceList, Provider
 from trunkline.catalog.providers import PROVIDERS
 from trunkline.catalog.snapshot import Listed, Snapshot
@@ -124,13 +127,29 @@ def _model(entry: Listed, row: Provider, price_list: PriceList, on: dt.date, ver
         provider=row.id,
         upstream=upstream + price_list.suffix,
         name=entry.name,
-        price=price_of(entry.prices, on, version),
+        price=_price(entry, row, on, version),
         context_window=known.context_window or entry.context_window,
         max_output_tokens=known.max_output_tokens,
         input_modalities=known.input,
         output_modalities=known.output,
         capabilities=known.capabilities,
         created=known.created,
+    )
+
+
+# OpenAI's models write to their cache without being asked, and since GPT-5.6 charge for it:
+# https://github.com/coder/mux/issues/3705. Others that have a price for it write what is marked.
+_WRITES_UNASKED = re.compile(r"(?:.*/)?gpt-")
+
+
+def _price(entry: Listed, row: Provider, on: dt.date, version: str) -> Price | None:
+    price = price_of(entry.prices, on, version, entry.variants)
+    if price is None:
+        return None
+    return msgspec.structs.replace(
+        price,
+        batch_discount_millionths=BATCH_DISCOUNTS.get(row.id, 0),
+        writes_unasked=price.cache_write is not None and _WRITES_UNASKED.match(entry.id) is not None,
     )
 
 

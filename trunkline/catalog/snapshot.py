@@ -25,13 +25,14 @@ Node = tuple[str, dict[str, Any]]
 
 
 class Listed(msgspec.Struct, frozen=True, gc=False):
-    """One model in a price list. `match` and `prices` are nodes as the package writes them."""
+    """One model in a price list. `match`, `prices` and `variants` are nodes as the package writes them."""
 
     id: str
     name: str
     context_window: int | None
     match: Node
     prices: Node | list[Node]
+    variants: list[Node] = []
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -93,6 +94,7 @@ def _lists(providers: list[Node]) -> Iterator[tuple[str, tuple[Listed, ...]]]:
                     context_window=model.get("context_window"),
                     match=model["match"],
                     prices=model["prices"],
+                    variants=model.get("price_variants") or [],
                 )
                 for _, model in provider.get("models", ())
             ),
