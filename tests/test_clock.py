@@ -18,4 +18,4 @@ def test_the_clocks_run() -> None:
 
 def test_a_held_clock_is_seen_where_time_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "monotonic_s", lambda: 5.0)
-    assert Call(ids.CallIds().new(), "openai_chat", "r", []).started_at == 5.0
+    assert Call(1, "openai_chat", "r", []).started_at == 5.0

@@ -21,19 +21,19 @@ import msgspec
 from msgspec import inspect
 
 from trunkline.catalog.prices import PriceOptions
-from trunkline.catalog.providers import PROVIDERS
 from trunkline.errors import SettingsInvalid
 from trunkline.http import server
 from trunkline.http.server import ServerOptions
 from trunkline.observe import LogOptions
 from trunkline.pipeline.call import CompatOptions
+from trunkline.pipeline.treasury import BudgetsOptions, LedgerOptions
 from trunkline.pipeline.upload import UploadOptions
 from trunkline.policy.keys import KeysOptions
 from trunkline.ports.responses import ResponsesOptions
-from trunkline.providers.credentials import VARIABLES, ProviderOptions
+from trunkline.providers.credentials import ProviderOptions
 from trunkline.providers.discovery import DiscoveryOptions
+from trunkline.providers.environment_keys import ProviderKeys
 from trunkline.providers.transport import ProxySettings, Timers, TransportOptions
-from trunkline.providers.vertex import CREDENTIALS_FILE
 from trunkline.routing.table import RouteOptions
 from trunkline.storage.database import DatabaseOptions
 
@@ -51,6 +51,8 @@ SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "compat": CompatOptions,
     "uploads": UploadOptions,
     "responses": ResponsesOptions,
+    "budgets": BudgetsOptions,
+    "ledger": LedgerOptions,
 }
 TABLES: Final[Mapping[str, type[msgspec.Struct]]] = {
     "providers": ProviderOptions,
@@ -67,37 +69,6 @@ DEFAULT_FILE: Final = "trunkline.toml"
 DEFAULT_DATA_DIR: Final = ".trunkline"
 PREFIX: Final = "TRUNKLINE_"
 NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
-
-
-class ProviderKeys(Mapping[str, str]):
-    """The variables of the environment that usually hold providers' keys, and what clouds want to know beside them.
-
-    Under GOOGLE_APPLICATION_CREDENTIALS stands the text of the file that it names; it is absent when the file cannot be
-    read. Printing it shows the names alone.
-    """
-
-    __slots__ = ("_values",)
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        names = [*(name for provider in PROVIDERS.values() for name in provider.key_names), *VARIABLES]
-        self._values = {name: environment[name].strip() for name in names if environment.get(name, "").strip()}
-        if CREDENTIALS_FILE in self._values:
-            try:
-                self._values[CREDENTIALS_FILE] = Path(self._values[CREDENTIALS_FILE]).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
-                del self._values[CREDENTIALS_FILE]
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"ProviderKeys({', '.join(sorted(self._values))})"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compat: CompatOptions = CompatOptions()
     uploads: UploadOptions = UploadOptions()
     responses: ResponsesOptions = ResponsesOptions()
+    budgets: BudgetsOptions = BudgetsOptions()
+    ledger: LedgerOptions = LedgerOptions()
     proxy: ProxySettings | None = None
     overrides: Mapping[str, object] = NOTHING
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from trunkline import app as parts
-from trunkline.app import Started
+from trunkline.app import serving as parts
+from trunkline.app.serving import Started
 from trunkline.cli import program, started
 from trunkline.config import Settings
 from trunkline.errors import StoreUnavailable

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trunkline import config
-from trunkline.app import Started
+from trunkline.app.serving import Started
 from trunkline.cli import started, welcome
 from trunkline.cli.store import open_store
 from trunkline.config import Settings

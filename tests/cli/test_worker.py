@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from trunkline import app
-from trunkline.app import Order
+from trunkline.app import serving as app
+from trunkline.app.serving import Order
 from trunkline.cli import worker
 from trunkline.errors import SettingsInvalid
 from trunkline.http.server import FAILED_TO_START, Seat

@@ -14,7 +14,7 @@ from tests.house import tree
 from tests.house.snippets import snippets_of
 from tests.http.browser import ask
 from trunkline import config
-from trunkline.app import App
+from trunkline.app.application import App
 from trunkline.cli.program import COMMANDS
 from trunkline.http.server import Serving
 

@@ -12,7 +12,7 @@ import pytest
 from tests.driver import ask, json_headers, lifespan, scope_of
 from tests.http import raw
 from trunkline import config
-from trunkline.app import App
+from trunkline.app.application import App
 from trunkline.http.asgi import Message, Receive, Scope, Send
 from trunkline.http.server import Serving
 from trunkline.storage.keys import Grant

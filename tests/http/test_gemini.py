@@ -10,7 +10,7 @@ import pytest
 
 from tests.driver import Reply, ask, lifespan, scope_of
 from trunkline import config
-from trunkline.app import App
+from trunkline.app.application import App
 from trunkline.http.server import Serving
 from trunkline.storage.keys import Grant
 

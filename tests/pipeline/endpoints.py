@@ -13,7 +13,6 @@ from tests.pipeline.scripted import KEY, Ledger, Reply, ScriptedTransport, key_t
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.provider_row import Endpoint
 from trunkline.errors import TrunklineError
-from trunkline.ids import CallId
 from trunkline.pipeline.call import Call, CompatOptions, LiveSettings, Pipeline
 from trunkline.pipeline.forward import Forwarder
 from trunkline.pipeline.identity import KeyTable
@@ -72,6 +71,18 @@ class Caller:
         self._body = body
         self._size = size
 
+    @property
+    def tag(self) -> str | None:
+        return None
+
+    @property
+    def address(self) -> str:
+        return "192.0.2.7"
+
+    @property
+    def user_agent(self) -> str | None:
+        return None
+
     def credential(self) -> str:
         return self.credential_sent
 
@@ -119,15 +130,15 @@ class ForwardingHouse:
         self.forwarder = Forwarder(
             self.pipeline,
             {"https": self.transport},
-            dict.fromkeys(EVERYTHING, self.ledger),
+            self.ledger,
             lambda: UploadOptions(put_aside_bytes=put_aside_bytes),
         )
-        self.call = Call(CallId("call_1"), "x", "request-1", [])
+        self.call = Call(1, "x", "request-1", [])
         self.error: TrunklineError | None = None
         self.answer: bytes | None = None
 
     async def run(self, endpoint: Endpoint, caller: Caller) -> ForwardingHouse:
-        self.call = Call(CallId("call_1"), endpoint, "request-1", [(b"traceparent", b"00-1")])
+        self.call = Call(1, "x", "request-1", [(b"traceparent", b"00-1")], endpoint)
         try:
             self.answer = await self.forwarder.run(self.call, caller, endpoint)
         except TrunklineError as error:

@@ -10,7 +10,7 @@ import msgspec
 from tests.pipeline.scripted import Ledger, Reply, ScriptedClient, ScriptedTransport, key_table
 from trunkline.catalog.catalog import Catalog
 from trunkline.errors import InvalidRequest, StoreUnavailable, TrunklineError
-from trunkline.ids import AccountId, CallId
+from trunkline.ids import AccountId
 from trunkline.pipeline import protocols
 from trunkline.pipeline.call import CompatOptions, LiveSettings, Pipeline
 from trunkline.pipeline.progress import Call
@@ -213,7 +213,7 @@ class House:
         self.call = self.new_call()
 
     def new_call(self) -> Call:
-        return Call(CallId("call_1"), protocols.RESPONSES.name, "request-1", [])
+        return Call(1, protocols.RESPONSES.name, "request-1", [])
 
     async def run(self, keeper: ResponseKeeper | None = None, /, **fields: Any) -> dict[str, Any]:
         """The whole answer. Raises what refused it."""

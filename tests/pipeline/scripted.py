@@ -12,7 +12,7 @@ from tests.pipeline.test_relay import DONE, FINISH, ROLE, TEXT, USAGE, Recording
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.models import Model
 from trunkline.errors import TrunklineError, Unauthenticated
-from trunkline.ids import AccountId, CallId, KeyId
+from trunkline.ids import AccountId, KeyId
 from trunkline.pipeline import protocols
 from trunkline.pipeline.call import Call, CompatOptions, LiveSettings, Pipeline, Record
 from trunkline.pipeline.identity import KeyTable
@@ -183,7 +183,7 @@ def pipeline(
 
 
 def new_call(trace: Headers | None = None) -> Call:
-    return Call(CallId("call_1"), "openai_chat", "request-1", trace or [])
+    return Call(1, "openai_chat", "request-1", trace or [], "chat")
 
 
 class ScriptedClient(RecordingCaller):
@@ -194,6 +194,9 @@ class ScriptedClient(RecordingCaller):
         self.gone = False
         self.path: Named | None = None
         self.protocol_headers: Headers = []
+        self.tag: str | None = None
+        self.address = "192.0.2.7"
+        self.user_agent: str | None = "scripted/1"
         self._credential = credential
         self._body = body
         self._body_s = body_s

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.pipeline.kept import ACCOUNT, House, body, chunk, decoded, events_of, pieces
-from tests.pipeline.scripted import KEY, NOBODY, Reply
+from tests.pipeline.scripted import KEY, NOBODY, Reply, ScriptedClient
 from tests.pipeline.test_relay import jump
 from trunkline import clock
 from trunkline.errors import InvalidRequest, NotFound, TrunklineError, Unauthenticated, Unavailable
@@ -31,7 +31,8 @@ class Scene:
         self.runs = Runs(self.house.pipeline, self.house.keeper)
 
     async def begin(self, credential: str = KEY, **fields: Any) -> Run:
-        return await self.runs.begin(self.house.new_call(), credential, body(background=True, **fields), [])
+        sent = body(background=True, **fields)
+        return await self.runs.begin(self.house.new_call(), ScriptedClient(sent, credential=credential), sent)
 
     def told(self, run: Run) -> list[dict[str, Any]]:
         """The events in the store."""

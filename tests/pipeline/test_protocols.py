@@ -9,7 +9,7 @@ import pytest
 
 from trunkline.errors import InvalidRequest, UpstreamError, UpstreamFailed
 from trunkline.pipeline import protocols
-from trunkline.pipeline.protocols import CallerProtocol, Named
+from trunkline.pipeline.protocols import CallerProtocol, Edits, Named
 from trunkline.providers import passing
 from trunkline.providers.protocols import PROTOCOLS
 from trunkline.translation.target import Target
@@ -126,7 +126,7 @@ def test_an_answer_is_renamed_and_nothing_else_of_it(protocol: CallerProtocol) -
 def test_a_stream_is_relayed_with_the_name_that_is_shown(protocol: CallerProtocol) -> None:
     inbound = protocol.read(body(protocol), NAMED)
     for shown, expected in ((None, b'"real"'), ("shown", b'"shown"')):
-        editor = protocol.editor(inbound, TARGET, shown, said)
+        editor = protocol.editor(inbound, TARGET, Edits(model=shown, error=said))
         stream = STREAMS[protocol.name]
         out = editor.feed(stream)
         assert expected in out
@@ -139,7 +139,7 @@ def test_a_stream_is_relayed_with_the_name_that_is_shown(protocol: CallerProtoco
 @EVERY
 def test_an_error_in_a_stream_is_made_by_who_asked(protocol: CallerProtocol) -> None:
     inbound = protocol.read(body(protocol), NAMED)
-    editor = protocol.editor(inbound, TARGET, None, said)
+    editor = protocol.editor(inbound, TARGET, Edits(model=None, error=said))
     error = {"type": "error", "error": {"message": "busy", "code": 503}, "message": "busy", "code": "503"}
     with pytest.raises(UpstreamFailed, match="busy") as failed:
         editor.feed(b"event: error\ndata: " + msgspec.json.encode(error) + b"\n\n")
@@ -217,7 +217,9 @@ def test_last_words_of_responses_take_the_next_number() -> None:
     assert name == b"event: error"
     told = msgspec.json.decode(data)
     assert (told["sequence_number"], told["message"], told["code"]) == (0, "It failed.", "provider_error")
-    editor = protocols.RESPONSES.editor(protocols.RESPONSES.read(body(protocols.RESPONSES), None), TARGET, None, said)
+    editor = protocols.RESPONSES.editor(
+        protocols.RESPONSES.read(body(protocols.RESPONSES), None), TARGET, Edits(model=None, error=said)
+    )
     editor.feed(STREAMS["openai_responses"])
     assert b'"sequence_number":1' in words(editor, "server_error", "It failed.", None)
 
@@ -226,6 +228,6 @@ def test_the_habits_of_a_chat_provider_are_obeyed() -> None:
     inbound = protocols.CHAT.read(body(protocols.CHAT, stream=True), NAMED)
     repeating = msgspec.structs.replace(TARGET, role_in_every_chunk=True)
     again = STREAMS["openai_chat"]
-    out = protocols.CHAT.editor(inbound, repeating, None, said).feed(again + again)
+    out = protocols.CHAT.editor(inbound, repeating, Edits(model=None, error=said)).feed(again + again)
     assert out.count(b'"role"') == 1
     assert protocols.CHAT.passed_body is passing.chat_body

@@ -37,7 +37,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def recorder(metrics: Metrics) -> Recorder:
-    return Recorder(metrics, "chat", status_of)
+    return Recorder(metrics, status_of)
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +136,7 @@ def test_a_call_that_went_wrong_is_counted_by_our_code_and_logged_once(
     assert numbers(metrics, "trunkline_refusals") == {(counted,): [1]}
     assert [labels[4] for labels in numbers(metrics, "trunkline_calls")] == [str(status_of(error))]
     (written,) = lines
-    assert (written["log_level"], written["event"], written["call_id"]) == (*line, "call_1")
+    assert (written["log_level"], written["event"], written["call_id"]) == (*line, "call_00000000000001")
     if line == REFUSED:
         assert (written["code"], written["param"], written["status"]) == (error.code, error.param, status_of(error))
 
@@ -161,7 +161,7 @@ def test_an_attempt_that_failed_is_counted_and_told(
     expected: dict[str, Any] = {
         "event": "attempt_failed",
         "log_level": level,
-        "call_id": "call_1",
+        "call_id": "call_00000000000001",
         "attempt": 2,
         "provider": "openai",
         "model": "openai/gpt-4o",

@@ -26,8 +26,8 @@ def serve(
             config, data_dir, overrides={name: value for name, value in given.items() if value is not None}
         )
         # Settings that are wrong are told without loading the server.
-        from trunkline import app  # noqa: PLC0415
+        from trunkline.app import serving  # noqa: PLC0415
         from trunkline.cli import started  # noqa: PLC0415
 
-        code = app.serve(settings, lambda facts: started.tell(settings, facts, greet=welcome))
+        code = serving.serve(settings, lambda facts: started.tell(settings, facts, greet=welcome))
     raise typer.Exit(code)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from trunkline import clock
-from trunkline.app import Started
+from trunkline.app.serving import Started
 from trunkline.cli import gateway, output, welcome
 from trunkline.cli.accounts import link_url
 from trunkline.cli.store import open_store

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from trunkline import app
+from trunkline.app import serving
 from trunkline.errors import TrunklineError
 from trunkline.http.server import FAILED_TO_START, Seat
 
 
 def run(arguments: list[str]) -> int:
     try:
-        return app.work(Seat.parse(arguments[-1]), sys.stdin.buffer.read())
+        return serving.work(Seat.parse(arguments[-1]), sys.stdin.buffer.read())
     except TrunklineError as error:
         print(f"trunkline worker: {error.message}", file=sys.stderr)
         return FAILED_TO_START

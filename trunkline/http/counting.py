@@ -31,4 +31,4 @@ class CountRoutes:
 
     async def count(self, client: HttpClient, counted: Counted) -> None:
         run = self._counting.run
-        await self._inference.to_its_end(client, counted.protocol.name, lambda call: run(call, client, counted))
+        await self._inference.to_its_end(client, "count_tokens", lambda call: run(call, client, counted))

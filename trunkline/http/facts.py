@@ -34,7 +34,11 @@ class FactHeaders:
         ).encode()
         self._measured = (lines("attempts", "%(attempts)d") + lines("overhead-ms", "%(overhead).3f")).encode()
         self._warning = lines("warning", "%(warning)b").encode()
+        self._cost = lines("cost-usd", "%(cost)b").encode()
         self._memo: dict[tuple[str, str, str], bytes] = {}
+        named = dict.fromkeys((prefix, *aliases, "x-aig"))
+        self.tag_headers = tuple(f"{one}-tag".encode() for one in named)
+        """Where a caller's tag may stand."""
 
     def block(self, call: Call) -> bytes:
         """Header lines with what is known by now: a stream's may go out before it is known what serves it."""
@@ -49,6 +53,9 @@ class FactHeaders:
             + (self._memo.get(served) or self._remember(served))
             + self._measured % {b"attempts": call.attempts, b"overhead": overhead_ms}
         )
+        charge = call.charge
+        if charge is not None and charge.usage is not None and not call.stream:
+            block += self._cost % {b"cost": charge.cost_usd}
         for warning in call.warnings:
             block += self._warning % {b"warning": header_value(warning)}
         return block

@@ -79,7 +79,7 @@ class GeminiRoutes:
         client.path = path
         if method == "countTokens":
             run: Any = self._counting.run
-            await self._inference.to_its_end(client, GEMINI.protocol.name, lambda call: run(call, client, COUNT))
+            await self._inference.to_its_end(client, "count_tokens", lambda call: run(call, client, COUNT))
         else:
             await self._inference.serve(client)
 

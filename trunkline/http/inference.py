@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
-from trunkline.errors import BodyTooLarge, ClientGone, TrunklineError
+from trunkline.errors import BodyTooLarge, ClientGone, InvalidRequest, TrunklineError
 from trunkline.http import carriers, problems
 from trunkline.http.asgi import Headers, Receive, Scope, Send
 from trunkline.http.body import read_json_body
 from trunkline.http.facts import FactHeaders
 from trunkline.http.shortcuts import answer_ok
-from trunkline.ids import CallIds
 from trunkline.pipeline import protocols
 from trunkline.pipeline.call import Call, Pipeline
 from trunkline.pipeline.protocols import CallerProtocol, Named
@@ -27,6 +26,8 @@ JSON_LINE = b"content-type: application/json\r\n"
 REQUEST_ID_LIMIT = 128
 TRACE_HEADERS = (b"traceparent", b"tracestate")
 UNREAD_LIMIT_BYTES = 65_536
+TAG_LIMIT = 64
+AGENT_LIMIT = 200
 
 
 def request_id_of(named: Mapping[bytes, bytes], own: str) -> str:
@@ -37,6 +38,28 @@ def request_id_of(named: Mapping[bytes, bytes], own: str) -> str:
         if text.isprintable():
             return text
     return own
+
+
+def address_of(scope: Scope) -> str:
+    """The caller's, as far as it is known."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def user_agent_of(named: Mapping[bytes, bytes]) -> str | None:
+    agent = named.get(b"user-agent")
+    return None if agent is None else agent[:AGENT_LIMIT].decode("latin-1")
+
+
+def tag_of(named: Mapping[bytes, bytes], headers: tuple[bytes, ...]) -> str | None:
+    """What the caller files his call under. Raises InvalidRequest."""
+    value = next((named[name] for name in headers if name in named), None)
+    if value is None:
+        return None
+    tag = value.decode("utf-8", "replace")
+    if not tag or len(tag) > TAG_LIMIT or not tag.isprintable() or "\ufffd" in tag:
+        raise InvalidRequest(f"A tag is 1 to {TAG_LIMIT} printable characters.", param="x-trunkline-tag")
+    return tag
 
 
 class Spoken(NamedTuple):
@@ -158,6 +181,19 @@ class HttpClient:
         await self._send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": problem.body})
 
+    @property
+    def tag(self) -> str | None:
+        """Raises InvalidRequest."""
+        return tag_of(self.named, self._facts.tag_headers)
+
+    @property
+    def address(self) -> str:
+        return address_of(self._scope)
+
+    @property
+    def user_agent(self) -> str | None:
+        return user_agent_of(self.named)
+
     def _own_headers(self) -> Headers:
         """Those of the caller's protocol: Anthropic's SDKs read the id of a request in one of their own."""
         return [(b"request-id", self.call.request_id.encode())] if self.spoken.family == "anthropic" else []
@@ -191,7 +227,6 @@ class InferenceRoutes:
         self.facts = facts
         self.body_limit_bytes = body_limit_bytes
         self._pipeline = pipeline
-        self._call_ids = CallIds()
         self._log_defect = log_defect
 
     def chat_completions(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -202,14 +237,15 @@ class InferenceRoutes:
 
     def serve(self, client: HttpClient) -> Awaitable[None]:
         protocol = client.spoken.protocol
-        return self.to_its_end(client, protocol.spoken.name, lambda call: self._pipeline.run(call, client, protocol))
+        return self.to_its_end(client, protocol.endpoint, lambda call: self._pipeline.run(call, client, protocol))
 
     async def to_its_end(
-        self, client: HttpClient, protocol: str, run: Callable[[Call], Awaitable[bytes | None]]
+        self, client: HttpClient, endpoint: str, run: Callable[[Call], Awaitable[bytes | None]]
     ) -> None:
         """One call: `run` gives the body of a whole answer, or None when another has been written."""
-        call_id = self._call_ids.new()
-        call = client.call = Call(call_id, protocol, request_id_of(client.named, call_id), trace_of(client.named))
+        named = client.named
+        number, protocol = self._pipeline.new_number(), client.spoken.protocol.name
+        call = client.call = Call(number, protocol, request_id_of(named, ""), trace_of(named), endpoint)
         client.watch()
         try:
             body = await run(call)

@@ -97,7 +97,7 @@ class ResponseCallRoutes:
 
     async def create(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = ResponsesClient(scope, receive, send, self._inference)
-        await self._inference.to_its_end(client, protocols.RESPONSES.name, lambda call: self._create(call, client))
+        await self._inference.to_its_end(client, protocols.RESPONSES.endpoint, lambda call: self._create(call, client))
         if client.run is not None:
             # So that a server which stops waits for it as for every call.
             await client.run.over()
@@ -105,14 +105,13 @@ class ResponseCallRoutes:
     async def input_tokens(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = ResponsesClient(scope, receive, send, self._inference)
         run = self._services.counting.run
-        await self._inference.to_its_end(
-            client, protocols.RESPONSES.name, lambda call: run(call, client, self._counted)
+        await self._inference.to_its_end(client, protocols.RESPONSES.endpoint, lambda call: run(call, client, self._counted)
         )
 
     async def compact(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = ResponsesClient(scope, receive, send, self._inference)
         run = self._services.compacting.run
-        await self._inference.to_its_end(client, protocols.RESPONSES.name, lambda call: run(call, client))
+        await self._inference.to_its_end(client, "compact", lambda call: run(call, client))
 
     async def _create(self, call: Call, client: ResponsesClient) -> bytes | None:
         if await self._is_background(client):
@@ -138,7 +137,7 @@ class ResponseCallRoutes:
         """The answer to a caller who does not wait, or the events for as long as he stays."""
         body = await client.body()
         try:
-            run = client.run = await self._services.runs.begin(call, client.credential(), body, client.protocol_headers)
+            run = client.run = await self._services.runs.begin(call, client, body)
             if not openai_responses.read_request(body).stream:
                 return run.queued.result()
             await client.start()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +23,7 @@ from trunkline.http import carriers, problems
 from trunkline.http.asgi import Headers, Receive, Scope, Send
 from trunkline.http.door import Door
 from trunkline.http.draining_socket import SOCKET
-from trunkline.http.inference import request_id_of, trace_of
+from trunkline.http.inference import address_of, request_id_of, tag_of, trace_of, user_agent_of
 from trunkline.ids import CallIds
 from trunkline.pipeline import protocols
 from trunkline.pipeline.call import Call, Pipeline
@@ -42,10 +42,11 @@ Log = Callable[[str, BaseException], None]
 
 
 class SocketLimits(msgspec.Struct, frozen=True):
-    """`frame_bytes` of one frame, and of all that wait together."""
+    """`frame_bytes` of one frame, and of all that wait together. `tag_headers`: where a tag may stand."""
 
     frame_bytes: int
     idle_s: float = IDLE_S
+    tag_headers: tuple[bytes, ...] = (b"x-trunkline-tag", b"x-aig-tag")
 
 
 class ResponsesSocketRoute:
@@ -67,12 +68,13 @@ class ResponsesSocketRoute:
         await receive()
         try:
             await self._door.identify(scope, named)
+            tag = tag_of(named, self._limits.tag_headers)
         except TrunklineError as error:
             await _refuse(error, receive, send, request_id_of(named, self._call_ids.new()))
             return
         await send({"type": "websocket.accept", "headers": [self._door.request_id(scope)]})
         talk = Talk(self._pipeline, self._keeper.of_connection(), self._limits, self._log_defect)
-        await talk.hold(Line(scope, receive, send, named), self._call_ids)
+        await talk.hold(Line(scope, receive, send, tag))
 
 
 async def _refuse(error: TrunklineError, receive: Receive, send: Send, request_id: str) -> None:
@@ -93,8 +95,12 @@ async def _refuse(error: TrunklineError, receive: Receive, send: Send, request_i
 class Line:
     """One open socket."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, named: Mapping[bytes, bytes]) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, tag: str | None) -> None:
+        named: dict[bytes, bytes] = dict(scope["headers"])
         self.receive = receive
+        self.tag = tag
+        self.address = address_of(scope)
+        self.user_agent = user_agent_of(named)
         self.credential = carriers.credential(scope["headers"], named, scope["query_string"])
         self.trace: Headers = trace_of(named)
         self._send = send
@@ -130,6 +136,9 @@ class SocketClient:
         self.gone = False
         self.protocol_headers: Headers = []
         self.spoke = False
+        self.tag = line.tag
+        self.address = line.address
+        self.user_agent = line.user_agent
         self._line = line
         self._frame = frame
 
@@ -167,13 +176,12 @@ class Talk:
         self._log_defect = log_defect
         self._lanes: dict[str | None, _Lane] = {}
         self._line: Line
-        self._call_ids: CallIds
         self._reader: asyncio.Task[None] | None = None
         self._stops = False
 
-    async def hold(self, line: Line, call_ids: CallIds) -> None:
+    async def hold(self, line: Line) -> None:
         """Until the client leaves, is silent for too long, or the server stops."""
-        self._line, self._call_ids = line, call_ids
+        self._line = line
         self._reader = asyncio.create_task(self._read())
         line.on_shutdown(self._stop)
         try:
@@ -268,8 +276,8 @@ class Talk:
             self._close_if_idle()
 
     async def _answer(self, lane: _Lane, frame: CreateFrame) -> None:
-        call_id = self._call_ids.new()
-        call = Call(call_id, protocols.RESPONSES.name, call_id, self._line.trace)
+        pipeline = self._pipeline
+        call = Call(pipeline.new_number(), protocols.RESPONSES.name, "", self._line.trace, protocols.RESPONSES.endpoint)
         call.keeper = self._keeper
         client = lane.client = SocketClient(self._line, frame)
         try:

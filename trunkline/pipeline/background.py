@@ -16,7 +16,7 @@ import msgspec
 from trunkline.errors import ClientGone, Defect, StoreUnavailable, TrunklineError, Unavailable
 from trunkline.ids import AccountId
 from trunkline.observe import logger
-from trunkline.pipeline.call import Call, Pipeline
+from trunkline.pipeline.call import Call, Client, Pipeline
 from trunkline.pipeline.protocols import RESPONSES, Named
 from trunkline.pipeline.responses import ResponseKeeper, ResponsePen
 from trunkline.pipeline.ways import Asked
@@ -40,11 +40,15 @@ log = logger("background")
 
 
 class Detached(msgspec.Struct):
-    """Fulfils call.Client for a caller who does not wait. `gone`: somebody cancelled the response."""
+    """Fulfils call.Client for a caller who does not wait: what he sent is kept, and who he was. `gone`: somebody
+    cancelled the response."""
 
     asked_with: str
     sent: bytes
     protocol_headers: Headers
+    tag: str | None
+    address: str
+    user_agent: str | None
     take: Callable[[bytes], None]
     path: Named | None = None
     gone: bool = False
@@ -87,8 +91,16 @@ class Run:
         assert self._pen is not None, "it is queued"
         return self._pen.account_id, self._pen.identity.response_id
 
-    def begin(self, credential: str, body: bytes, headers: Headers) -> asyncio.Task[None]:
-        self._client = Detached(credential, body, headers, self._take)
+    def begin(self, client: Client, body: bytes) -> asyncio.Task[None]:
+        self._client = Detached(
+            asked_with=client.credential(),
+            sent=body,
+            protocol_headers=client.protocol_headers,
+            tag=client.tag,
+            address=client.address,
+            user_agent=client.user_agent,
+            take=self._take,
+        )
         self.call.keeper = self
         self._task = asyncio.create_task(self._work(self._client))
         return self._task
@@ -256,8 +268,8 @@ class Runs:
         self._tasks: dict[asyncio.Task[None], Run] = {}
         self._queued: dict[tuple[AccountId, str], Run] = {}
 
-    async def begin(self, call: Call, credential: str, body: bytes, headers: Headers) -> Run:
-        """Returns when the response is queued. Raises what refuses the call."""
+    async def begin(self, call: Call, client: Client, body: bytes) -> Run:
+        """Returns when the response is queued; the client is not asked for anything later. Raises what refuses it."""
         most = self._keeper.options().background_at_once
         if len(self._tasks) >= most:
             raise Unavailable(
@@ -266,7 +278,7 @@ class Runs:
                 retry_after_s=5.0,
             )
         run = Run(self._pipeline, self._keeper, call)
-        task = run.begin(credential, body, headers)
+        task = run.begin(client, body)
         self._tasks[task] = run
         task.add_done_callback(self._over)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Protocol
 
 import msgspec
@@ -11,15 +11,20 @@ from msgspec import Meta
 from trunkline import clock
 from trunkline.catalog.models import Deployment
 from trunkline.errors import Unavailable, UpstreamError
+from trunkline.ids import CallNumbers
+from trunkline.pipeline import admission
+from trunkline.pipeline.admission import Asking
 from trunkline.pipeline.ending import Ending
 from trunkline.pipeline.ending import Record as Record
 from trunkline.pipeline.identity import KeyTable
 from trunkline.pipeline.progress import Call as Call
 from trunkline.pipeline.protocols import CallerProtocol, Named
 from trunkline.pipeline.relay import Delivery, relay
+from trunkline.pipeline.treasury import Treasury
 from trunkline.pipeline.ways import Asked, Crossed, Passed, Sidecar, Way
 from trunkline.policy import keys as key_policy
-from trunkline.ports.keys import KeyRecord
+from trunkline.policy.metering import Tariff, tariff_of
+from trunkline.ports.keys import KeyRecord, KeyRoute
 from trunkline.ports.responses import ResponsesOptions
 from trunkline.ports.sidecar import SidecarStore
 from trunkline.providers import adapter, faults
@@ -28,12 +33,29 @@ from trunkline.providers.credentials import Upstream
 from trunkline.providers.protocols import PROTOCOLS
 from trunkline.providers.transport import Headers, Timers, Transport, UpstreamResponse
 from trunkline.routing import attempts
-from trunkline.routing.table import Route, RouteTable
+from trunkline.routing.table import RouteTable
 from trunkline.wire.inbound import Inbound
 
 WHOLE_ANSWER_LIMIT_BYTES = 32 * 1024 * 1024
 REFUSAL_LIMIT_BYTES = 64 * 1024
 MEMO_ENTRIES = 4096
+
+
+KEY_ROUTES: Mapping[str, KeyRoute] = {
+    "messages": "messages",
+    "responses": "responses",
+    "compact": "responses",
+    "generate": "generate",
+    "embeddings": "embeddings",
+    "images": "images",
+    "image_edits": "images",
+    "speech": "audio",
+    "transcriptions": "audio",
+    "translations": "audio",
+    "rerank": "rerank",
+    "moderations": "moderations",
+}
+"""What a key must be allowed to use, by the endpoint; `chat` for the others."""
 
 
 class CompatOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,7 +72,23 @@ class CompatOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = False
 
 
-class Client(Protocol):
+class Caller(Protocol):
+    """Who calls. `tag` is what he files the call under; reading it raises InvalidRequest. `address` is his, "" where it
+    is not known."""
+
+    @property
+    def tag(self) -> str | None: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def user_agent(self) -> str | None: ...
+
+    def credential(self) -> str:
+        """Raises Unauthenticated."""
+        ...
+
+
+class Client(Caller, Protocol):
     """The caller's side of one call, as the pipeline sees it. When the caller leaves, the call's task is cancelled.
 
     `path` is what the path says of the call, in protocols that say it there. `protocol_headers` are headers of the
@@ -60,10 +98,6 @@ class Client(Protocol):
     gone: bool
     path: Named | None
     protocol_headers: Headers
-
-    def credential(self) -> str:
-        """Raises Unauthenticated."""
-        ...
 
     async def body(self) -> bytes:
         """Raises InvalidRequest (too large, not JSON by its type) and ClientGone."""
@@ -87,6 +121,18 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
     compat: CompatOptions
     responses: ResponsesOptions = ResponsesOptions()
     reaches: dict[tuple[str, str], Reach] = msgspec.field(default_factory=dict)
+    tariffs: dict[tuple[str, int], Tariff | None] = msgspec.field(default_factory=dict)
+
+    def tariff(self, deployment: Deployment, markup_millionths: int) -> Tariff | None:
+        """What it costs an account with that markup; None: nobody knows. Made once."""
+        asked = deployment.model_id, markup_millionths
+        if asked in self.tariffs:
+            return self.tariffs[asked]
+        if len(self.tariffs) >= MEMO_ENTRIES:
+            self.tariffs.clear()
+        price = deployment.model.price if deployment.model is not None else None
+        made = self.tariffs[asked] = tariff_of(price, markup_millionths)
+        return made
 
     def reach(self, deployment: Deployment, protocol: str) -> Reach:
         """How a caller of `protocol` reaches it; made once."""
@@ -105,7 +151,7 @@ class _Sending(msgspec.Struct, frozen=True, gc=False):
 
     call: Call
     asked: Asked
-    candidates: tuple[Deployment, ...]
+    candidates: Sequence[Deployment]
     settings: LiveSettings
     crossing: Crossing
 
@@ -124,21 +170,28 @@ class Pipeline:
         """`transports` by an origin's scheme, the sandbox's among them. Without a `sidecar` no state is kept for
         clients that cannot carry it."""
         self._sidecar = sidecar
+        self._numbers = CallNumbers()
+        self.treasury: Treasury | None = None
         self.keys = keys
         self.settings = settings
         self._transports = transports
         self._record = record
 
+    def new_number(self) -> int:
+        """Of a call that begins now."""
+        numbers = self._numbers if self.treasury is None else self.treasury.numbers
+        return numbers.new(int(clock.now_s() * 1000))
+
     async def run(self, call: Call, client: Client, protocol: CallerProtocol) -> bytes | None:
         """The body of a whole answer, or None when a stream has been relayed. Raises what refused or ended the call."""
-        with Ending(call, client, self._record):
-            credential = client.credential()
-            call.key = self.keys.get(credential) or await self.keys.lookup(credential)
+        with Ending(call, client, self._record, self.treasury):
+            key = await self.identify(call, client)
             inbound = await self._read(call, client, protocol)
             settings = self.settings
-            call.route = settings.routes.resolve(inbound.model)
-            candidates = self._admit(call.key, call.route)
-            account_id, compat = call.key.account_id, settings.compat
+            route = call.route = settings.routes.resolve(inbound.model)
+            candidates: Sequence[Deployment] = key_policy.permitted(key, route)
+            call.routed_at = clock.monotonic_s()
+            account_id, compat = key.account_id, settings.compat
             asked = Asked(protocol, inbound, account_id, call.id, client.protocol_headers)
             asked.strict = compat.strict
             asked.may_pass = protocol.may_pass(inbound)
@@ -147,6 +200,11 @@ class Pipeline:
             if call.keeper is not None:
                 asked.pen = await call.keeper.pen(asked)
                 call.last_words = asked.pen.failed
+            if self.treasury is not None:
+                call.end_user = protocol.end_user(asked.inbound)
+                candidates = await self._admit(asked, call, candidates)
+                asked.charge = call.charge
+            call.admitted_at = clock.monotonic_s()
             timers = settings.timers
             if asked.total_s is not None:
                 timers = msgspec.structs.replace(timers, total_s=asked.total_s)
@@ -155,18 +213,42 @@ class Pipeline:
             if not inbound.stream:
                 return await self._send(sending)
             with Delivery(client) as call.delivery:
+                if call.charge is not None:
+                    call.delivery.before_start = call.charge.begins
                 return await self._send(sending)
+
+    async def identify(self, call: Call, client: Caller) -> KeyRecord:
+        """Who calls. Raises Unauthenticated, Forbidden, InvalidRequest, StoreUnavailable."""
+        credential = client.credential()
+        key = call.key = self.keys.get(credential) or await self.keys.lookup(credential)
+        if key.limits is not None:
+            key_policy.require_address(key, client.address or None)
+            key_policy.require_route(key, KEY_ROUTES.get(call.endpoint, "chat"))
+        call.tag = client.tag
+        call.user_agent = client.user_agent
+        call.identified_at = clock.monotonic_s()
+        return key
+
+    async def _admit(self, asked: Asked, call: Call, candidates: Sequence[Deployment]) -> Sequence[Deployment]:
+        protocol, inbound = asked.protocol, asked.inbound
+        asking = Asking(
+            call,
+            candidates,
+            self.settings,
+            protocol.demand(inbound),
+            lambda: protocol.estimated_input(inbound),
+            lambda most: protocol.cap(inbound, most),
+        )
+        assert self.treasury is not None, "there is money to be held"
+        return await admission.admitted(self.treasury, asking)
 
     async def _read(self, call: Call, client: Client, protocol: CallerProtocol) -> Inbound:
         body = await client.body()
         call.read_at = clock.monotonic_s()
         inbound = protocol.read(body, client.path)
         call.stream = inbound.stream
+        call.asked_model = inbound.model
         return inbound
-
-    def _admit(self, key: KeyRecord, route: Route) -> tuple[Deployment, ...]:
-        """The deployments this key may use. Limits and budgets will refuse here too."""
-        return key_policy.permitted(key, route)
 
     async def _send(self, sending: _Sending) -> bytes | None:
         """One attempt at a time. The next one stays possible until an event has gone to the client."""
@@ -179,6 +261,8 @@ class Pipeline:
                 answer = await self._attempt(sending, deployment)
             except (UpstreamError, Unavailable) as error:
                 self._record.attempt(call, error)
+                if call.charge is not None and not (delivery is not None and delivery.event_out):
+                    call.charge.failed()
                 began = delivery is not None and delivery.event_out
                 following = () if began else attempts.following(error, deployment, left)
                 if not following:
@@ -192,16 +276,23 @@ class Pipeline:
         call, delivery = sending.call, sending.call.delivery
         reach = sending.settings.reach(deployment, sending.asked.protocol.spoken.name)
         way = self._way(sending, reach)
+        charge = call.charge
+        if charge is not None:
+            await charge.sends(deployment)
         if delivery is not None:
             response = await self._ask(sending, reach, way)
             await self._relay(call, way, response, delivery)
             return None
-        answer = b""
-        while not answer:
+        response = await self._ask(sending, reach, way)
+        while not (answer := way.whole(await self._read_whole(call, response))):
+            if charge is not None:
+                await charge.extend()
             response = await self._ask(sending, reach, way)
-            answer = way.whole(await self._read_whole(call, response))
-            call.usage = way.usage
+        call.usage = way.usage
         await way.keep()
+        if charge is not None:
+            call.relayed_at = clock.monotonic_s()
+            await charge.settle()
         return answer
 
     async def _ask(self, sending: _Sending, reach: Reach, way: Way) -> UpstreamResponse:
@@ -247,10 +338,20 @@ class Pipeline:
         return Crossed(asked, reach, PROTOCOLS[reach.face.protocol], sidecar)
 
     async def _relay(self, call: Call, way: Way, response: UpstreamResponse, delivery: Delivery) -> None:
-        stream = way.stream()
+        stream, charge = way.stream(), call.charge
         call.last_words = way.last_words
+        before_end = way.keep
+        bound = charge if charge is not None and charge.is_capped else None
+        if charge is not None:
+            charge.streams(stream)
+
+            async def before_end() -> None:
+                await way.keep()
+                call.relayed_at = clock.monotonic_s()
+                await charge.settle(stream.usage)
+
         try:
-            await relay(response, stream, delivery, way.keep)
+            await relay(response, stream, delivery, before_end, bound)
         finally:
             began_at, call.answered_at = call.answered_at, clock.monotonic_s()
             call.upstream_s += call.answered_at - began_at

@@ -5,6 +5,7 @@ What comes of it is sealed by the provider and goes back to it alone, so it is n
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -12,6 +13,8 @@ import msgspec
 from trunkline import clock
 from trunkline.catalog.models import Deployment
 from trunkline.errors import InvalidRequest, Unavailable, UpstreamError
+from trunkline.pipeline import admission
+from trunkline.pipeline.admission import Asking
 from trunkline.pipeline.call import WHOLE_ANSWER_LIMIT_BYTES, Call, Client, LiveSettings, Pipeline
 from trunkline.pipeline.ending import Ending, Record
 from trunkline.pipeline.protocols import RESPONSES
@@ -22,6 +25,7 @@ from trunkline.providers.adapter import Crossing, Outgoing, Reach
 from trunkline.providers.transport import Transport
 from trunkline.routing import attempts
 from trunkline.wire import openai_responses
+from trunkline.wire.inbound import Inbound
 from trunkline.wire.openai_responses import CompactRequest
 
 
@@ -38,21 +42,28 @@ class Compacting:
 
     async def run(self, call: Call, client: Client) -> bytes:
         """The provider's answer as it came. Raises what refused or ended the call."""
-        with Ending(call, client, self._record):
-            credential = client.credential()
-            keys = self._pipeline.keys
-            call.key = keys.get(credential) or await keys.lookup(credential)
+        treasury = self._pipeline.treasury
+        with Ending(call, client, self._record, treasury):
+            key = await self._pipeline.identify(call, client)
             body = await client.body()
             call.read_at = clock.monotonic_s()
             request = openai_responses.read_compact(body)
             settings = self._pipeline.settings
+            call.asked_model = request.model
             call.route = settings.routes.resolve(request.model)
-            candidates = _able(key_policy.permitted(call.key, call.route), settings, request.model)
-            account_id = call.key.account_id
+            candidates = _able(key_policy.permitted(key, call.route), settings, request.model)
+            call.routed_at = clock.monotonic_s()
+            account_id = key.account_id
             if request.previous_response_id is not None:
                 earlier = await self._keeper.context(account_id, request.previous_response_id, None)
                 fields = await self._keeper.expanded(account_id, request.fields, earlier)
                 request = msgspec.structs.replace(request, fields=fields)
+            if treasury is not None:
+                inbound = Inbound(fields=request.fields, model=request.model)
+                estimated = functools.partial(RESPONSES.estimated_input, inbound)
+                asking = Asking(call, candidates, settings, RESPONSES.demand(inbound), estimated)
+                candidates = await admission.admitted(treasury, asking)
+            call.admitted_at = clock.monotonic_s()
             crossing = Crossing(account_id, call.trace, settings.timers, streaming=False)
             return await self._send(_Sending(call, request, settings, crossing), candidates)
 
@@ -64,9 +75,13 @@ class Compacting:
             call.deployment = deployment
             call.attempts += 1
             try:
+                if call.charge is not None:
+                    await call.charge.sends(deployment)
                 answer = await self._attempt(sending, sending.settings.reach(deployment, RESPONSES.name))
             except (UpstreamError, Unavailable) as error:
                 self._record.attempt(call, error)
+                if call.charge is not None:
+                    call.charge.failed()
                 following = attempts.following(error, deployment, left)
                 if not following:
                     raise
@@ -97,6 +112,12 @@ class Compacting:
         call.usage, error = RESPONSES.measure(said)
         if error is not None:
             raise faults.from_facts(target.provider_id, error.status or 502, error)
+        if call.charge is not None:
+            told = call.usage
+            call.usage = call.charge.price(told, RESPONSES.estimated_output(said))
+            said = RESPONSES.billed(said, call.usage, replaced=told is None)
+            call.relayed_at = clock.monotonic_s()
+            await call.charge.settle()
         return said
 
 

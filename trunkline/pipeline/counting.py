@@ -53,17 +53,16 @@ class Counting:
     async def run(self, call: Call, client: Client, counted: Counted) -> bytes:
         """The caller's answer. Raises what refused the call."""
         with Ending(call, client, self._record):
-            credential = client.credential()
-            keys = self._pipeline.keys
-            call.key = keys.get(credential) or await keys.lookup(credential)
+            key = await self._pipeline.identify(call, client)
             body = await client.body()
             call.read_at = clock.monotonic_s()
             inbound = counted.read(body, client.path)
             settings = self._pipeline.settings
+            call.asked_model = inbound.model
             call.route = settings.routes.resolve(inbound.model)
-            call.deployment = key_policy.permitted(call.key, call.route)[0]
+            call.deployment = key_policy.permitted(key, call.route)[0]
             reach = settings.reach(call.deployment, counted.protocol.name)
-            account_id = call.key.account_id
+            account_id = key.account_id
             if counted.expanded is not None:
                 inbound = await counted.expanded(inbound, account_id)
             crossing = Crossing(account_id, call.trace, settings.timers, streaming=False)

@@ -9,6 +9,7 @@ from typing import Protocol
 from trunkline import clock
 from trunkline.errors import ClientGone, Defect, TrunklineError, Unavailable
 from trunkline.pipeline.progress import Call
+from trunkline.pipeline.treasury import Treasury
 
 
 class Leaving(Protocol):
@@ -24,20 +25,24 @@ class Record(Protocol):
 
     def attempt(self, call: Call, error: TrunklineError | None) -> None: ...
 
+    def status_of(self, error: TrunklineError | None) -> int: ...
+
 
 class Ending:
     """A context manager around all of a call. What is raised inside comes out as a TrunklineError, or as the
     cancellation of a process that stops."""
 
-    __slots__ = ("_call", "_client", "_record")
+    __slots__ = ("_call", "_client", "_record", "_treasury")
 
-    def __init__(self, call: Call, client: Leaving, record: Record) -> None:
+    def __init__(self, call: Call, client: Leaving, record: Record, treasury: Treasury | None = None) -> None:
         self._call = call
         self._client = client
         self._record = record
+        self._treasury = treasury
 
     def __enter__(self) -> None:
-        pass
+        if self._treasury is not None:
+            self._treasury.under_way[self._call.number] = None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -45,6 +50,10 @@ class Ending:
         call = self._call
         if error is not None:
             call.error = self._told(error)
+        if self._treasury is not None:
+            if call.charge is not None:
+                call.charge.close(call.error, self._record.status_of(call.error))
+            del self._treasury.under_way[call.number]
         # What the call used is known now; the record counts it.
         call.ended_at = clock.monotonic_s()
         call.overhead_s = call.overhead_until(call.ended_at)

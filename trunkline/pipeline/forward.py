@@ -26,7 +26,9 @@ from trunkline.errors import (
     UpstreamError,
     UpstreamFailed,
 )
-from trunkline.pipeline.call import REFUSAL_LIMIT_BYTES, Call, LiveSettings, Pipeline, Record
+from trunkline.pipeline import admission
+from trunkline.pipeline.admission import Asking
+from trunkline.pipeline.call import REFUSAL_LIMIT_BYTES, Call, Caller, LiveSettings, Pipeline, Record
 from trunkline.pipeline.ending import Ending
 from trunkline.pipeline.relay import Delivery, relay
 from trunkline.pipeline.translating import worked
@@ -38,10 +40,12 @@ from trunkline.providers.endpoint_request import JSON, PATHS, Content, endpoint_
 from trunkline.providers.transport import Headers, Timers, Transport, UpstreamResponse
 from trunkline.routing import attempts
 from trunkline.routing.table import Route
-from trunkline.wire import multipart, openai_embeddings, passage
+from trunkline.wire import endpoint_demand, multipart, openai_embeddings, passage
+from trunkline.wire.inbound import end_user
 from trunkline.wire.openai_embeddings import EmbeddingsAnswer, EmbeddingsRequest
 from trunkline.wire.passage import EventPassage, PassageRequest
 from trunkline.wire.provider_errors import ErrorFacts
+from trunkline.wire.seen import tokens_of
 
 ANSWER_LIMIT_BYTES = 192 * 1024 * 1024
 """Of a whole JSON answer: 2,048 vectors of 3,072 numbers, or ten large pictures in base64, are some 130 MB."""
@@ -52,6 +56,7 @@ PROTOCOL = "openai_chat"
 FORMS: frozenset[Endpoint] = frozenset(("image_edits", "transcriptions", "translations"))
 DEFAULT_MODELS: Mapping[Endpoint, str] = {"moderations": "omni-moderation-latest"}
 """https://platform.openai.com/docs/api-reference/moderations/create: the SDKs' own examples name none."""
+PICTURES: frozenset[Endpoint] = frozenset(("images", "image_edits"))
 EVENTS = b"text/event-stream"
 OF_ANY_KIND: frozenset[Endpoint] = frozenset(("speech", "transcriptions", "translations"))
 """Endpoints that answer sound, or text as plain as subtitles."""
@@ -63,17 +68,13 @@ BYTES = b"application/octet-stream"
 Asked = EmbeddingsRequest | PassageRequest | Upload
 
 
-class EndpointClient(Protocol):
+class EndpointClient(Caller, Protocol):
     """The caller's side of one call, as it is seen here. When the caller leaves, the call's task is cancelled."""
 
     gone: bool
 
     @property
     def content_type(self) -> str: ...
-
-    def credential(self) -> str:
-        """Raises Unauthenticated."""
-        ...
 
     async def body(self) -> bytes:
         """A JSON body. Raises InvalidRequest (too large, not JSON by its type) and ClientGone."""
@@ -108,8 +109,13 @@ class _Sending(msgspec.Struct):
     bytes_out: bool = False
 
     @property
+    def has_begun(self) -> bool:
+        """Something of the answer has gone to the caller."""
+        return self.bytes_out or (self.call.delivery is not None and self.call.delivery.event_out)
+
+    @property
     def may_be_sent_again(self) -> bool:
-        if self.bytes_out or (self.call.delivery is not None and self.call.delivery.event_out):
+        if self.has_begun:
             return False
         return self.asked.can_be_sent if isinstance(self.asked, Upload) else True
 
@@ -121,39 +127,44 @@ class Forwarder:
         self,
         pipeline: Pipeline,
         transports: Mapping[str, Transport],
-        records: Mapping[Endpoint, Record],
+        record: Record,
         uploads: Callable[[], UploadOptions],
     ) -> None:
         """`transports` by an origin's scheme, the sandbox's among them. `uploads` tells the settings of the moment."""
         self._pipeline = pipeline
         self._transports = transports
-        self._records = records
+        self._record = record
         self._uploads = uploads
 
     async def run(self, call: Call, client: EndpointClient, endpoint: Endpoint) -> bytes | None:
         """The body of a whole JSON answer, or None when another has been relayed. Raises what refused or ended it."""
         asked: Asked | None = None
-        with Ending(call, client, self._records[endpoint]):
+        with Ending(call, client, self._record, self._pipeline.treasury):
             try:
-                credential = client.credential()
-                keys = self._pipeline.keys
-                call.key = keys.get(credential) or await keys.lookup(credential)
+                key = await self._pipeline.identify(call, client)
                 asked = self._asked(client, endpoint) or await _read(client, endpoint)
                 if isinstance(asked, Upload):
                     await asked.begin()
                 call.read_at = clock.monotonic_s()
                 call.stream = not isinstance(asked, EmbeddingsRequest) and asked.stream
                 settings = self._pipeline.settings
+                call.asked_model = asked.model
                 call.route = settings.routes.resolve(asked.model)
-                permitted = key_policy.permitted(call.key, call.route)
+                permitted = key_policy.permitted(key, call.route)
                 candidates = _offering(permitted, endpoint, call.route)
+                call.routed_at = clock.monotonic_s()
+                if self._pipeline.treasury is not None:
+                    asking = _asking(call, candidates, settings, asked)
+                    candidates = await admission.admitted(self._pipeline.treasury, asking)
+                call.admitted_at = clock.monotonic_s()
                 timers, streaming = _pace(settings.timers, endpoint, asked)
-                crossing = Crossing(call.key.account_id, call.trace, timers, streaming)
+                crossing = Crossing(key.account_id, call.trace, timers, streaming)
                 sending = _Sending(call, client, endpoint, asked, settings, crossing)
                 if not call.stream or (isinstance(asked, Upload) and not asked.ended):
                     # While a request is still on its way nobody waits for a sign of life.
                     return await self._send(sending, candidates)
                 with Delivery(client) as call.delivery:
+                    _open_before(call.delivery, call)
                     return await self._send(sending, candidates)
             finally:
                 if isinstance(asked, Upload):
@@ -169,7 +180,7 @@ class Forwarder:
     async def _send(self, sending: _Sending, candidates: Sequence[Deployment]) -> bytes | None:
         """One attempt at a time. The next one stays possible until something of an answer has gone to the client, or
         something of the request is gone that was on its way through."""
-        call, record = sending.call, self._records[sending.endpoint]
+        call, record = sending.call, self._record
         deployment, *left = candidates
         while True:
             call.deployment = deployment
@@ -179,6 +190,8 @@ class Forwarder:
                 answer = await self._attempt(sending, deployment)
             except (UpstreamError, Unavailable) as error:
                 record.attempt(call, error)
+                if call.charge is not None and not sending.has_begun:
+                    call.charge.failed()
                 following = attempts.following(error, deployment, left) if sending.may_be_sent_again else ()
                 if not following:
                     raise
@@ -190,6 +203,8 @@ class Forwarder:
     async def _attempt(self, sending: _Sending, deployment: Deployment) -> bytes | None:
         call = sending.call
         reach = sending.settings.reach(deployment, PROTOCOL)
+        if call.charge is not None:
+            await call.charge.sends(deployment)
         since, call.answered_at = clock.monotonic_s(), 0.0
         try:
             if isinstance(sending.asked, EmbeddingsRequest):
@@ -226,7 +241,7 @@ class Forwarder:
         if delivery is not None and delivery.started:
             raise UpstreamFailed("The provider answered without a stream though one was asked for.")
         if sending.endpoint not in OF_ANY_KIND or _is_json(kind):
-            return _measured(sending, reach, await response.read(ANSWER_LIMIT_BYTES))
+            return await _measured(sending, reach, await response.read(ANSWER_LIMIT_BYTES))
         if delivery is not None:
             raise UpstreamFailed("The provider answered with bytes though a stream of events was asked for.")
         await _pass_bytes(sending, response, kind)
@@ -236,12 +251,21 @@ class Forwarder:
         call = sending.call
         if call.delivery is None:
             with Delivery(sending.client) as call.delivery:
+                _open_before(call.delivery, call)
                 await self._relay(sending, reach, response)
             return
         call.stream = True
-        stream = EventPassage(lambda facts: _error_of(reach, facts))
+        stream, charge = EventPassage(lambda facts: _error_of(reach, facts)), call.charge
+
+        async def settled() -> None:
+            if charge is not None:
+                call.relayed_at = clock.monotonic_s()
+                await charge.settle(stream.usage)
+
+        if charge is not None:
+            charge.streams(stream)
         try:
-            await relay(response, stream, call.delivery)
+            await relay(response, stream, call.delivery, settled)
         finally:
             call.usage = stream.usage
             call.first_event_at = call.delivery.first_event_at
@@ -270,11 +294,28 @@ class Forwarder:
             return answer
 
         answers = [await answer(parts[0])] if len(parts) == 1 else await _all(answer(part) for part in parts)
-        if any(answer.usage is not None for answer in answers):
+        if all(answer.usage is not None for answer in answers):
             call.usage = openai_embeddings.used(answers)
         length = sum(len(answer.body) for answer in answers)
         whole = await worked(length, lambda: openai_embeddings.joined(answers, asked.encoding))
+        if call.charge is not None:
+            told = call.usage
+            call.usage = call.charge.price(told, 0)
+            whole = openai_embeddings.billed(whole, call.usage, replaced=told is None)
+            call.relayed_at = clock.monotonic_s()
+            await call.charge.settle()
         return _shown(sending, whole)
+
+
+def _asking(call: Call, candidates: Sequence[Deployment], settings: LiveSettings, asked: Asked) -> Asking:
+    if isinstance(asked, Upload):
+        demand = endpoint_demand.form_demand(call.endpoint, asked.values, length=asked.length(asked.model))
+        return Asking(call, candidates, settings, demand, lambda: demand.input_tokens)
+    call.end_user = end_user(asked.fields)
+    demand = endpoint_demand.demand(call.endpoint, asked.fields)
+    if isinstance(asked, EmbeddingsRequest):
+        return Asking(call, candidates, settings, demand, lambda: openai_embeddings.estimated_input(asked))
+    return Asking(call, candidates, settings, demand, lambda: tokens_of(demand.text_bytes))
 
 
 async def _read(client: EndpointClient, endpoint: Endpoint) -> EmbeddingsRequest | PassageRequest:
@@ -350,12 +391,22 @@ def _is_json(kind: bytes) -> bool:
     return essence in (JSON, b"text/json") or essence.endswith(b"+json")
 
 
-def _measured(sending: _Sending, reach: Reach, body: bytes) -> bytes:
-    facts = passage.read_answer(body)
+async def _measured(sending: _Sending, reach: Reach, body: bytes) -> bytes:
+    facts, call = passage.read_answer(body), sending.call
     if facts.error is not None:
         raise _error_of(reach, facts.error)
-    sending.call.usage = facts.usage
+    call.usage = facts.usage
+    if call.charge is not None:
+        call.charge.images = passage.pictures(body) if sending.endpoint in PICTURES else 0
+        call.charge.price(facts.usage, 0)
+        call.relayed_at = clock.monotonic_s()
+        await call.charge.settle()
     return _shown(sending, body)
+
+
+def _open_before(delivery: Delivery, call: Call) -> None:
+    if call.charge is not None:
+        delivery.before_start = call.charge.begins
 
 
 def _shown(sending: _Sending, body: bytes) -> bytes:
@@ -370,12 +421,23 @@ async def _pass_bytes(sending: _Sending, response: UpstreamResponse, kind: bytes
     client, call = sending.client, sending.call
     piece = await response.chunk()
     shown = kind if kind.startswith(PASSED_KINDS) and kind.isascii() and len(kind) <= LONGEST_KIND else BYTES
+    charge, length = call.charge, _length(response.headers)
+    if charge is not None:
+        await charge.begins()
     sending.bytes_out = True
     call.first_event_at = clock.monotonic_s()
-    await client.begin(shown, _length(response.headers))
+    await client.begin(shown, length)
+    sent = 0
     while piece:
+        sent += len(piece)
+        if sent == length and charge is not None:
+            # These are the last, and whoever counts them knows that he has all.
+            await charge.settle()
         await client.write(piece)
         piece = await response.chunk()
+    call.relayed_at = clock.monotonic_s()
+    if charge is not None:
+        await charge.settle()
 
 
 def _length(headers: Headers) -> int | None:

@@ -2,6 +2,9 @@
 
 `get` is synchronous and touches nothing outside the process. `lookup` asks the store for a key that the table lacks, so
 that a new one works at once. The table is changed on the loop only; the thread reads the store and hands over.
+
+The first use of a secret that retires those before it ends them here at once, and everywhere when the thread has told
+the store.
 """
 
 from __future__ import annotations
@@ -58,10 +61,14 @@ class KeyTable:
         self._memo_until = 0.0
         self._misses: dict[bytes, float] = {}
         self._lookups: dict[bytes, asyncio.Task[KeyRecord | None]] = {}
+        # Digests of secrets that were used and retire others, and of those others: until the store has it too.
+        self._used_first: set[bytes] = set()
+        self._retired: set[bytes] = set()
         self._version: int | None = None
         self._confirmed_at: float | None = None
         self._used: dict[KeyId, float] = {}
         self._flushed: dict[KeyId, float] = {}
+        self._told: set[bytes] = set()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         # Not the loop's own threads: those resolve names, and a store that hangs must not hold them.
@@ -77,7 +84,7 @@ class KeyTable:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Stop watching for good and write the last-used times that are still in memory.
+        """Stop watching for good and write what is still in memory: last-used times, and which secrets have retired.
 
         Raises StoreUnavailable when they cannot be written; all else is done.
         """
@@ -87,6 +94,7 @@ class KeyTable:
             if self._thread is not None:
                 await loop.run_in_executor(self._workers, self._thread.join)
                 self._thread = None
+            await loop.run_in_executor(self._workers, self._retire)
             await loop.run_in_executor(self._workers, self._flush)
         finally:
             self._workers.shutdown(wait=False)
@@ -130,6 +138,8 @@ class KeyTable:
             raise Unauthenticated("This API key is not known here, or was revoked.")
         if state(record, clock.now_s()) == "expired":
             raise Unauthenticated("This API key has expired.")
+        if record.retires:
+            self._end_those_before(record)
         self._used[record.key_id] = clock.now_s()
         return record
 
@@ -140,8 +150,20 @@ class KeyTable:
         same = hmac.compare_digest(digest if record is None else record.digest, digest)
         if record is None or not same:
             return None
+        if record.retires and state(record, clock.now_s()) == "active":
+            self._end_those_before(record)
         self._memo[credential] = record
         return record
+
+    def _end_those_before(self, record: KeyRecord) -> None:
+        """On the first use of a rotated key's new secret; the thread tells the store."""
+        if record.digest in self._used_first:
+            return
+        self._used_first.add(record.digest)
+        self._retired.update(record.retires)
+        for digest in record.retires:
+            self._records.pop(digest, None)
+        self._memo.clear()
 
     async def _ask(self, digest: bytes) -> KeyRecord | None:
         """One look-up at a time for each digest, however many wait for it. None: the store does not have it."""
@@ -168,6 +190,8 @@ class KeyTable:
         record = await asyncio.get_running_loop().run_in_executor(self._workers, self._store.find, digest)
         # A table that came meanwhile may be younger than this answer, so it is left alone: a key revoked in between
         # must not come back. The next look-up asks again.
+        if digest in self._retired:
+            return None
         if table is self._records:
             if record is None:
                 self._remember_miss(digest)
@@ -183,7 +207,12 @@ class KeyTable:
     def _replace(self, version: int, records: list[KeyRecord], began_at: float) -> None:
         moved = self._version is not None
         self._version = version
-        self._records = {record.digest: record for record in records}
+        self._records = table = {record.digest: record for record in records}
+        # A table that was read before the store knew has them still; they are forgotten with the first that has not.
+        self._retired &= table.keys()
+        self._used_first = {digest for digest in self._used_first if digest in table and table[digest].retires}
+        for digest in self._retired:
+            del table[digest]
         self._memo.clear()
         self._misses.clear()
         self._confirmed_at = began_at
@@ -197,6 +226,7 @@ class KeyTable:
         while not self._stopping.wait(self._pace.poll_s):
             try:
                 self._poll(loop)
+                self._retire()
                 if clock.monotonic_s() >= flush_at:
                     self._flush()
                     flush_at = clock.monotonic_s() + self._pace.flush_s
@@ -215,6 +245,12 @@ class KeyTable:
                 if not reachable:
                     _log.info("store_reachable")
                 reachable = True
+
+    def _retire(self) -> None:
+        used = self._used_first.copy()
+        if later := used - self._told:
+            self._store.retire(tuple(later))
+            self._told = used
 
     def _poll(self, loop: asyncio.AbstractEventLoop) -> None:
         # The moment before the question: a table is as old as what was asked, not as the answer.

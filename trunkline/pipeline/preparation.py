@@ -12,12 +12,11 @@ from trunkline.translation.exchange import Began, Ended, Finished
 
 async def prepare(pipeline: Pipeline, keeper: ResponseKeeper, call: Call, client: Client) -> bytes:
     """The events of a complete response without output. Raises what refuses the call, before it costs anything."""
-    credential = client.credential()
-    call.key = pipeline.keys.get(credential) or await pipeline.keys.lookup(credential)
+    key = await pipeline.identify(call, client)
     inbound = RESPONSES.read(await client.body(), client.path)
     call.route = pipeline.settings.routes.resolve(inbound.model)
-    key_policy.permitted(call.key, call.route)
-    asked = Asked(RESPONSES, inbound, call.key.account_id, call.id)
+    key_policy.permitted(key, call.route)
+    asked = Asked(RESPONSES, inbound, key.account_id, call.id)
     asked.may_pass = False
     pen = await keeper.pen(asked)
     request = RESPONSES.spoken.translator.read_request(asked.inbound)

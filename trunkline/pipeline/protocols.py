@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from trunkline.pipeline.relay import EventStream
 from trunkline.providers import passing
 from trunkline.providers.protocols import PROTOCOLS, ProviderProtocol
+from trunkline.translation import demand, estimate
+from trunkline.translation.exchange import Request
 from trunkline.translation.streams import MakeError
 from trunkline.translation.target import Target
 from trunkline.wire import (
@@ -23,15 +25,16 @@ from trunkline.wire import (
     openai_responses_answer,
 )
 from trunkline.wire.anthropic_messages_stream import MessagesStream
+from trunkline.wire.demand import Demand
 from trunkline.wire.gemini import GeminiRequest
 from trunkline.wire.gemini_stream import GeminiStream
-from trunkline.wire.inbound import Inbound
+from trunkline.wire.inbound import Inbound, end_user
 from trunkline.wire.openai_chat import ChatRequest
 from trunkline.wire.openai_chat_stream import ChatStream
 from trunkline.wire.openai_responses import ResponsesRequest
 from trunkline.wire.openai_responses_stream import ResponsesStream
 from trunkline.wire.provider_errors import ErrorFacts
-from trunkline.wire.usage import Usage
+from trunkline.wire.usage import Price, Usage
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -43,14 +46,31 @@ class Named(msgspec.Struct, frozen=True):
     events: bool = True
 
 
+class Billed(Protocol):
+    """A whole answer with what it costs. `replaced`: its usage is ours, for the provider's does not count."""
+
+    def __call__(self, body: bytes, usage: Usage, *, replaced: bool) -> bytes: ...
+
+
+class Edits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a passed stream gets of ours: the name to show instead of the provider's, errors, what it costs."""
+
+    model: str | None
+    error: MakeError
+    price: Price | None = None
+
+
 class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
     """As callers speak it, and what passing it on takes.
 
+    endpoint     the route's name
+    end_user     whom the caller serves with it, where the request says so
     read         the body; raises InvalidRequest
     may_pass     a provider of the protocol may get the body as it is
     passed_body  the edited body for a deployment; warnings are added to the list
     measure      usage and a hidden error of a whole answer; raises UpstreamFailed when it is none
     renamed      the answer with another model's name
+    billed       the answer with what it costs, and with usage of ours where the provider's does not count
     editor       the stream's
     form_field   the field that may ask for an answer of a JSON schema
     last_words   the last event of a stream that failed on its way (None: it had none); without this, one that says
@@ -58,11 +78,15 @@ class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     spoken: ProviderProtocol
+    endpoint: str
+    end_user: Callable[[Inbound], str | None]
     read: Callable[[bytes, Named | None], Inbound]
     passed_body: Callable[[Any, Target, list[str]], bytes]
     measure: Callable[[bytes], tuple[Usage | None, ErrorFacts | None]]
     renamed: Callable[[bytes, str], bytes]
-    editor: Callable[[Any, Target, str | None, MakeError], EventStream]
+    billed: Billed
+    estimated_output: Callable[[bytes], int]
+    editor: Callable[[Any, Target, Edits], EventStream]
     form_field: str
     may_pass: Callable[[Any], bool] = lambda inbound: True
     last_words: Callable[[Any, str, str, str | None], bytes] | None = None
@@ -70,6 +94,22 @@ class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         return self.spoken.name
+
+    def demand(self, inbound: Inbound) -> Demand:
+        """What a request may use at most."""
+        return demand.demand(self.spoken.name, inbound, self._read)
+
+    def _read(self, inbound: Inbound) -> Request:
+        # The translator's room is entered only when something has to be read closely.
+        return self.spoken.translator.read_request(inbound)
+
+    def cap(self, inbound: Inbound, most: int) -> None:
+        """Writes the longest answer, in tokens, into the request."""
+        demand.with_max_output(self.spoken.name, inbound, most)
+
+    def estimated_input(self, inbound: Inbound) -> int:
+        """Its tokens, about."""
+        return estimate.estimate_input(inbound, self._read)
 
     def wants_schema(self, inbound: Inbound) -> bool:
         """Whether it may; reading it closely can wait."""
@@ -82,13 +122,14 @@ def _measure_chat(body: bytes) -> tuple[Usage | None, ErrorFacts | None]:
     return answer.usage, answer.error
 
 
-def _edit_chat(request: ChatRequest, target: Target, model: str | None, error: MakeError) -> ChatStream:
+def _edit_chat(request: ChatRequest, target: Target, edits: Edits) -> ChatStream:
     return ChatStream(
         include_usage=request.include_usage,
         n=request.n,
         role_in_every_chunk=target.role_in_every_chunk,
-        model=model,
-        error=error,
+        model=edits.model,
+        error=edits.error,
+        price=edits.price,
     )
 
 
@@ -97,8 +138,8 @@ def _measure_messages(body: bytes) -> tuple[Usage | None, ErrorFacts | None]:
     return answer.usage, answer.error
 
 
-def _edit_messages(request: Inbound, target: Target, model: str | None, error: MakeError) -> MessagesStream:
-    return MessagesStream(model=model, error=error)
+def _edit_messages(request: Inbound, target: Target, edits: Edits) -> MessagesStream:
+    return MessagesStream(model=edits.model, error=edits.error, price=edits.price)
 
 
 def _read_gemini(body: bytes, path: Named | None) -> GeminiRequest:
@@ -111,8 +152,8 @@ def _measure_gemini(body: bytes) -> tuple[Usage | None, ErrorFacts | None]:
     return answer.usage, answer.error
 
 
-def _edit_gemini(request: Inbound, target: Target, model: str | None, error: MakeError) -> GeminiStream:
-    return GeminiStream(model=model, error=error)
+def _edit_gemini(request: Inbound, target: Target, edits: Edits) -> GeminiStream:
+    return GeminiStream(model=edits.model, error=edits.error)
 
 
 def _read_responses(body: bytes, named: Named | None) -> ResponsesRequest:
@@ -127,8 +168,8 @@ def _measure_responses(body: bytes) -> tuple[Usage | None, ErrorFacts | None]:
     return answer.usage, answer.error
 
 
-def _edit_responses(request: Inbound, target: Target, model: str | None, error: MakeError) -> ResponsesStream:
-    return ResponsesStream(model=model, error=error)
+def _edit_responses(request: Inbound, target: Target, edits: Edits) -> ResponsesStream:
+    return ResponsesStream(model=edits.model, error=edits.error, price=edits.price)
 
 
 def _last_words_of_responses(stream: ResponsesStream | None, kind: str, message: str, code: str | None) -> bytes:
@@ -138,6 +179,10 @@ def _last_words_of_responses(stream: ResponsesStream | None, kind: str, message:
 
 CHAT = CallerProtocol(
     spoken=PROTOCOLS["openai_chat"],
+    endpoint="chat",
+    end_user=lambda inbound: end_user(inbound.fields),
+    billed=openai_chat_answer.billed,
+    estimated_output=openai_chat_answer.estimated_output,
     read=lambda body, named: openai_chat.read_request(body),
     passed_body=passing.chat_body,
     measure=_measure_chat,
@@ -147,6 +192,10 @@ CHAT = CallerProtocol(
 )
 GEMINI = CallerProtocol(
     spoken=PROTOCOLS["gemini"],
+    endpoint="generate",
+    end_user=lambda inbound: None,
+    billed=gemini_answer.billed,
+    estimated_output=gemini_answer.estimated_output,
     read=_read_gemini,
     passed_body=passing.gemini_body,
     measure=_measure_gemini,
@@ -156,6 +205,10 @@ GEMINI = CallerProtocol(
 )
 MESSAGES = CallerProtocol(
     spoken=PROTOCOLS["anthropic_messages"],
+    endpoint="messages",
+    end_user=lambda inbound: anthropic_messages.end_user(inbound.fields),
+    billed=anthropic_messages_answer.billed,
+    estimated_output=anthropic_messages_answer.estimated_output,
     read=lambda body, named: anthropic_messages.read_request(body),
     passed_body=passing.messages_body,
     measure=_measure_messages,
@@ -165,6 +218,10 @@ MESSAGES = CallerProtocol(
 )
 RESPONSES = CallerProtocol(
     spoken=PROTOCOLS["openai_responses"],
+    endpoint="responses",
+    end_user=lambda inbound: end_user(inbound.fields),
+    billed=openai_responses_answer.billed,
+    estimated_output=openai_responses_answer.estimated_output,
     read=_read_responses,
     passed_body=passing.responses_body,
     measure=_measure_responses,

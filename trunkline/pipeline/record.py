@@ -1,23 +1,33 @@
-"""The last step of a call: what it was goes into the metrics and, where it went wrong, into the log."""
+"""The last step of a call: what it was goes into the metrics, into the request log and, where it went wrong, into the
+log of the process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from trunkline.errors import ClientGone, TrunklineError, UpstreamAccount, UpstreamError
+from trunkline.ids import began_at_ms
 from trunkline.observe import OTHER, Metrics, logger
 from trunkline.pipeline.call import Call
+from trunkline.pipeline.charge import NO_USAGE, NOTHING
+from trunkline.ports.keys import KeyRecord
+from trunkline.ports.requests import RequestLog, RequestRow
 
 log = logger("call")
 
 
 class Recorder:
-    """`status_of` knows an error's HTTP status."""
+    """One per process. `shape_of` knows an error's HTTP status. Without `requests` no request log is kept."""
 
-    def __init__(self, metrics: Metrics, route: str, status_of: Callable[[TrunklineError], int]) -> None:
+    def __init__(
+        self, metrics: Metrics, shape_of: Callable[[TrunklineError], int], requests: RequestLog | None = None
+    ) -> None:
         self._metrics = metrics
-        self._route = route
-        self._status_of = status_of
+        self._shape_of = shape_of
+        self._requests = requests
+
+    def status_of(self, error: TrunklineError | None) -> int:
+        return 200 if error is None else self._shape_of(error)
 
     def ended(self, call: Call) -> None:
         """Called exactly once for every call, however it ended."""
@@ -27,8 +37,8 @@ class Recorder:
             provider = deployment.provider_id
             # A name that no catalog has is the caller's own text: it must not become a series of its own.
             model = deployment.model_id if deployment.model is not None else OTHER
-        status = "200" if error is None else str(self._status_of(error))
-        series = metrics.call(self._route, call.protocol, provider, model, status)
+        status = self.status_of(error)
+        series = metrics.call(call.endpoint, call.protocol, provider, model, str(status))
         first_byte_s = call.first_event_at - call.started_at if call.first_event_at else None
         series.ended(call.ended_at - call.started_at, call.overhead_s, first_byte_s)
         usage = call.usage
@@ -36,6 +46,8 @@ class Recorder:
             series.used(usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens)
         if error is not None:
             self._went_wrong(call, error)
+        if self._requests is not None and call.key is not None:
+            self._requests.add(_row(call, call.key, status))
 
     def attempt(self, call: Call, error: TrunklineError | None) -> None:
         """Called after each request to a provider; `error` is None when it served the call."""
@@ -72,5 +84,59 @@ class Recorder:
                 request_id=call.request_id,
                 code=error.code,
                 param=error.param,
-                status=self._status_of(error),
+                status=self._shape_of(error),
             )
+
+
+def _row(call: Call, key: KeyRecord, status: int) -> RequestRow:
+    deployment, charge = call.deployment, call.charge
+    usage = (charge.usage if charge is not None else None) or call.usage or NO_USAGE
+    cost = charge.cost if charge is not None else NOTHING
+    started, ended = call.started_at, call.ended_at
+    identified, read = call.identified_at or ended, call.read_at or ended
+    routed, admitted = call.routed_at or ended, call.admitted_at or ended
+    answered, relayed = call.answered_at or ended, call.relayed_at or ended
+    sent = call.first_event_at or answered
+    return RequestRow(
+        number=call.number,
+        account_id=key.account_id,
+        key_id=key.key_id,
+        request_id=call.request_id,
+        response_id=call.response_id,
+        tag=call.tag,
+        end_user=call.end_user,
+        endpoint=call.endpoint,
+        protocol=call.protocol,
+        asked_model=call.asked_model,
+        model=deployment.model_id if deployment is not None else "",
+        provider=deployment.provider_id if deployment is not None else "",
+        status=status,
+        code=call.error.code if call.error is not None else None,
+        stream=call.stream,
+        attempts=call.attempts,
+        started_at_ms=began_at_ms(call.number),
+        identify_us=_us(started, identified),
+        read_us=_us(identified, read),
+        route_us=_us(read, routed),
+        admit_us=_us(routed, admitted),
+        send_us=_us(admitted, sent),
+        relay_us=_us(sent, relayed),
+        settle_us=_us(relayed, ended),
+        total_us=_us(started, ended),
+        first_event_us=_us(started, call.first_event_at or started),
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        cost_nanos=cost.cost_nanos,
+        upstream_cost_nanos=cost.upstream_cost_nanos,
+        estimated=charge is not None and charge.is_estimated,
+        finish_reason=call.finish_reason,
+        warnings="\n".join(call.warnings) if call.warnings else None,
+        user_agent=call.user_agent,
+    )
+
+
+def _us(since: float, until: float) -> int:
+    return int((until - since) * 1e6) if until > since else 0

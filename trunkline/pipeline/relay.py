@@ -61,6 +61,11 @@ class EventStream(Protocol):
     unsent: bytes
 
     @property
+    def seen_tokens(self) -> int:
+        """What has come of the answer, about."""
+        ...
+
+    @property
     def usage(self) -> Usage | None: ...
     @property
     def finished(self) -> bool: ...
@@ -69,9 +74,20 @@ class EventStream(Protocol):
     def release(self) -> bytes: ...
 
 
+class Bound(Protocol):
+    """How long an answer may get: `most_tokens`, until more is granted."""
+
+    most_tokens: int
+
+    async def extend(self) -> None:
+        """More of it is granted, or this raises what ends the answer."""
+        ...
+
+
 class Delivery:
     """One streamed answer on its way to the caller. A context manager: the silence is counted from its entry.
 
+    `before_start` is awaited before the headers go out; what it raises ends the call.
     `event_out`: the first event has gone, so there is no other attempt any more. Headers and comments do not count.
     `first_event_at` is clock.monotonic_s, 0.0 before.
     """
@@ -88,6 +104,7 @@ class Delivery:
         "_quiet_since",
         "_response",
         "_timer",
+        "before_start",
         "event_out",
         "first_event_at",
         "started",
@@ -105,6 +122,7 @@ class Delivery:
         self._aside: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
         self._response: UpstreamResponse | None = None
+        self.before_start: Callable[[], Awaitable[None]] | None = None
         self.started = False
         self.event_out = False
         self.first_event_at = 0.0
@@ -162,6 +180,8 @@ class Delivery:
     async def _start(self) -> None:
         if not self.started:
             self.started = True
+            if self.before_start is not None:
+                await self.before_start()
             await self._caller.start()
 
     def _arm(self) -> None:
@@ -211,9 +231,10 @@ async def relay(
     stream: EventStream,
     caller: Caller | Delivery,
     before_end: Callable[[], Awaitable[None]] | None = None,
+    bound: Bound | None = None,
 ) -> None:
     """The whole of a streamed answer. Returns when its end, `[DONE]` included, has been written; `before_end` has been
-    awaited then, with nothing of the end out.
+    awaited then, with nothing of the end out. What is longer than its `bound` ends with what that raises.
 
     Raises UpstreamError when the provider failed: with nothing sent while `Delivery.event_out` is false; else whatever
     could still be sent has been, and the protocol's error event is to follow. Raises ClientGone. In every case the
@@ -221,11 +242,11 @@ async def relay(
     """
     if not isinstance(caller, Delivery):
         with Delivery(caller) as delivery:
-            await relay(response, stream, delivery, before_end)
+            await relay(response, stream, delivery, before_end, bound)
         return
     caller.listen(response)
     try:
-        await _relay(response, stream, caller, before_end)
+        await _relay(response, stream, caller, before_end, bound)
     except UpstreamError:
         if caller.event_out and stream.unsent:
             await caller.send(stream.unsent)
@@ -240,6 +261,7 @@ async def _relay(
     stream: EventStream,
     delivery: Delivery,
     before_end: Callable[[], Awaitable[None]] | None,
+    bound: Bound | None,
 ) -> None:
     holds = 0
     while not stream.done:
@@ -252,6 +274,8 @@ async def _relay(
             data = b""
         ended = not data
         events = stream.end() if ended else stream.feed(data)
+        if bound is not None and stream.seen_tokens > bound.most_tokens and not ended:
+            await bound.extend()
         data = b""  # while a slow client keeps us waiting, what it is to get is held once, not twice
         if before_end is not None and (ended or stream.done):
             await before_end()

@@ -29,7 +29,7 @@ HELD_BYTES = 512 * 1024
 """So much of a form waits in memory, before the model and after it, for the chance that this is all."""
 READ_PIECE_BYTES = 256 * 1024
 BOUNDARY_WIDTH = 32
-FIELDS = frozenset(("model", "stream"))
+FIELDS = frozenset(("model", "stream", "n", "size", "partial_images", "prompt"))
 
 log = logger("upload")
 
@@ -44,7 +44,8 @@ class UploadOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Upload:
-    """`model` is what the caller asked for, `stream` whether he asked for a stream, as far as the form has come.
+    """`model` is what the caller asked for, `stream` whether he asked for a stream, `values` what the fields say that
+    decide what it may cost, as far as the form has come.
 
     Made by `begin`; `close` gives back what it holds.
     """
@@ -61,7 +62,7 @@ class Upload:
         "_rest_asked",
         "_source",
         "model",
-        "stream",
+        "values",
     )
 
     def __init__(self, source: AsyncIterator[bytes], boundary: bytes, options: UploadOptions) -> None:
@@ -77,7 +78,11 @@ class Upload:
         self._ended = False
         self._rest_asked = False
         self.model = ""
-        self.stream = False
+        self.values: dict[str, str] = {}
+
+    @property
+    def stream(self) -> bool:
+        return self.values.get("stream", "").strip().lower() in ("true", "1")
 
     async def begin(self) -> None:
         """Reads until the model is known, and a little more.
@@ -156,7 +161,7 @@ class Upload:
                 self.model = passage.checked_model(piece.value)
                 self._before_bytes += len(self._before)
             else:
-                self.stream = piece.value.strip().lower() in ("true", "1")
+                self.values[piece.name] = piece.value
                 (self._after if self.model else self._before).extend(field_part(self._boundary, piece))
 
     def _end(self) -> None:

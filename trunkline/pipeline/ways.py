@@ -18,7 +18,7 @@ import msgspec
 from trunkline import clock
 from trunkline.errors import UpstreamError, UpstreamFailed
 from trunkline.ids import AccountId, CallId
-from trunkline.pipeline.protocols import CallerProtocol
+from trunkline.pipeline.protocols import CallerProtocol, Edits
 from trunkline.pipeline.relay import EventStream
 from trunkline.pipeline.translating import length_of, worked
 from trunkline.ports.responses import DAY_S
@@ -27,7 +27,7 @@ from trunkline.providers import faults
 from trunkline.providers.adapter import Outgoing, Reach
 from trunkline.providers.protocols import ProviderProtocol
 from trunkline.providers.transport import Headers
-from trunkline.translation import continuity
+from trunkline.translation import continuity, estimate
 from trunkline.translation.collect import Collector
 from trunkline.translation.exchange import (
     Answer,
@@ -89,7 +89,8 @@ class Asked(msgspec.Struct, gc=False):
     protocol, such as its version: they go with his body where that is passed on. `shown_model` is the name that the
     answer is to carry; None: what the provider reports. `may_pass`: a provider of the protocol may get the body as it
     is. `request` is read when the first crossing needs it. Without a `pen`, the protocol's own translator writes the
-    answer. `total_s` takes the place of the setting of that name."""
+    answer. `total_s` takes the place of the setting of that name. `charge` prices the answer, where calls cost
+    something."""
 
     protocol: CallerProtocol
     inbound: Inbound
@@ -102,6 +103,13 @@ class Asked(msgspec.Struct, gc=False):
     request: Request | None = None
     pen: Pen | None = None
     total_s: float | None = None
+    charge: Pricing | None = None
+
+
+class Pricing(Protocol):
+    """pipeline.charge.Charge, as far as it is used here."""
+
+    def price(self, usage: Usage | None, seen_tokens: int | None = None) -> Usage: ...
 
 
 class Keeper(Protocol):
@@ -178,14 +186,24 @@ class Passed:
         if error is not None:
             raise _error_of(self._reach.target.provider_id, error)
         if asked.shown_model is not None:
-            return asked.protocol.renamed(body, asked.shown_model)
-        return body
+            body = asked.protocol.renamed(body, asked.shown_model)
+        if asked.charge is None:
+            return body
+        told = self.usage
+        if told is not None:
+            self.usage = asked.charge.price(told)
+            return asked.protocol.billed(body, self.usage, replaced=False)
+        self.usage = asked.charge.price(None, asked.protocol.estimated_output(body))
+        return asked.protocol.billed(body, self.usage, replaced=True)
 
     def stream(self) -> EventStream:
         asked, target = self._asked, self._reach.target
-        self._stream = asked.protocol.editor(
-            asked.inbound, target, asked.shown_model, lambda facts: _error_of(target.provider_id, facts)
+        edits = Edits(
+            model=asked.shown_model,
+            error=lambda facts: _error_of(target.provider_id, facts),
+            price=asked.charge.price if asked.charge is not None else None,
         )
+        self._stream = asked.protocol.editor(asked.inbound, target, edits)
         return self._stream
 
     async def keep(self) -> None:
@@ -262,9 +280,12 @@ class Crossed:
         assert asked.request is not None, "the request was written first"
         answer = self._upstream.translator.read_answer(body, self._reach.target)
         self._count(answer.usage)
-        answer.usage = self.usage
         if self._emulation is not None and self._is_to_repair(self._emulation, answer):
             return b""
+        if asked.charge is not None:
+            seen = None if self.usage is not None else estimate.output_tokens(answer)
+            self.usage = asked.charge.price(self.usage, seen)
+        answer.usage = self.usage
         self._answer = answer
         answer.id, answer.model, answer.created = self._identity(answer.id, answer.model, answer.created)
         if asked.pen is not None:
@@ -276,7 +297,8 @@ class Crossed:
         assert asked.request is not None, "the request was written first"
         reader = self._upstream.translator.reader(target, lambda facts: _error_of(target.provider_id, facts))
         write = asked.pen.writer if asked.pen is not None else asked.protocol.spoken.translator.writer
-        return CrossedStream(reader, write(asked.request), self._watch)
+        price = asked.charge.price if asked.charge is not None else None
+        return CrossedStream(reader, write(asked.request), self._watch, price)
 
     async def keep(self) -> None:
         answer = self._answer

@@ -91,6 +91,8 @@ class Ledger(Protocol):
 
     slot: int
     """This process's number among those alive, 0 to 255: it is in the ids of its calls."""
+    is_failing: bool
+    """The last transaction did not reach the disk; heartbeats try again every two seconds."""
 
     def append(self, entries: Sequence[Entry]) -> Awaitable[None]:
         """All of them in one transaction, handed over before this returns. Raises Fenced through the awaitable when a

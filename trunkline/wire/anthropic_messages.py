@@ -17,7 +17,7 @@ from msgspec import Meta, Raw
 from trunkline.errors import InvalidRequest
 from trunkline.wire import codec, sse
 from trunkline.wire.codec import Fields, encode
-from trunkline.wire.inbound import Inbound
+from trunkline.wire.inbound import LONGEST_END_USER, Inbound
 
 TARGET = b"/messages"
 COUNT_TARGET = b"/messages/count_tokens"
@@ -208,3 +208,22 @@ def error_body(type: str, message: str, request_id: str | None, details: Mapping
 def error_event(type: str, message: str, request_id: str | None, details: Mapping[str, object] | None = None) -> bytes:  # noqa: A002
     """The last event of a stream that failed."""
     return sse.named_event(b"error", error_body(type, message, request_id, details))
+
+
+class _Metadata(msgspec.Struct):
+    user_id: str = ""
+
+
+_decode_metadata = msgspec.json.Decoder(_Metadata).decode
+
+
+def end_user(fields: Fields) -> str | None:
+    """Whom the caller serves with the request: `metadata.user_id`
+    (https://platform.claude.com/docs/en/api/messages/create). None when that is no text."""
+    metadata = fields.get("metadata")
+    if metadata is None:
+        return None
+    try:
+        return _decode_metadata(metadata).user_id[:LONGEST_END_USER] or None
+    except msgspec.MsgspecError:
+        return None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from trunkline.wire.codec import Fields
+from trunkline.wire.codec import Fields, Raw
+
+LONGEST_END_USER: Final = 256
 
 
 class Inbound(msgspec.Struct, kw_only=True):
@@ -15,3 +19,21 @@ class Inbound(msgspec.Struct, kw_only=True):
     model: str
     stream: bool = False
     max_tokens: int | None = None
+
+
+def end_user(fields: Fields) -> str | None:
+    """Whom the caller serves with the request, as OpenAI's protocols say it: `safety_identifier`, or `user` before it
+    (https://platform.openai.com/docs/guides/safety-best-practices). None when that is no text."""
+    said = fields.get("safety_identifier") or fields.get("user")
+    return None if said is None else read_end_user(said)
+
+
+def read_end_user(said: Raw) -> str | None:
+    """As much of it as is kept; a longer one is cut, so that it still is the same one every time."""
+    try:
+        return _text(said)[:LONGEST_END_USER] or None
+    except msgspec.MsgspecError:
+        return None
+
+
+_text = msgspec.json.Decoder(str).decode

@@ -169,6 +169,21 @@ def read_answer(body: bytes) -> Passed:
     return Passed(read_usage(said.usage))
 
 
+class _Pictures(msgspec.Struct, gc=False):
+    data: list[Raw] = []
+
+
+_decode_pictures = msgspec.json.Decoder(_Pictures).decode
+
+
+def pictures(body: bytes) -> int:
+    """How many a whole answer has; 0 for an answer of another shape."""
+    try:
+        return len(_decode_pictures(body).data)
+    except codec.UNREADABLE:
+        return 0
+
+
 def renamed(body: bytes, model: str) -> bytes:
     """An answer that names `model` in the place of another, every other value as it came."""
     fields = codec.answer_fields(body)

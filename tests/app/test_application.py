@@ -12,7 +12,7 @@ import pytest
 
 from tests.driver import Reply, ask, json_headers, lifespan, scope_of
 from trunkline import app, config
-from trunkline.app import App
+from trunkline.app.application import App
 from trunkline.http.asgi import Headers
 from trunkline.http.server import Seat, Serving
 from trunkline.providers.credentials import ProviderOptions

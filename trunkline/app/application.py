@@ -1,4 +1,4 @@
-"""The parts list: the only module that builds everything. Every worker builds its own."""
+"""One worker's parts: settings in, an ASGI application out."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ import functools
 import gc
 import math
 import os
-import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from trunkline import __version__, clock, config, observe
+from trunkline.app.money import Money
 from trunkline.catalog.catalog import load_catalog
 from trunkline.config import Changes, Settings
 from trunkline.console.pages import ConsoleServices, console
 from trunkline.errors import SettingsInvalid, TrunklineError
-from trunkline.http import board, problems, server, supervisor
+from trunkline.http import board, problems
 from trunkline.http.admin import AdminServices, ProviderStatus, Reloaded, Status, create_admin
 from trunkline.http.asgi import Application, Receive, Scope, Send
 from trunkline.http.board import Board
@@ -29,7 +26,7 @@ from trunkline.http.cors import Cors
 from trunkline.http.counting import CountRoutes
 from trunkline.http.door import Door
 from trunkline.http.facts import FactHeaders
-from trunkline.http.forwarding import ROUTES, ForwardingRoutes
+from trunkline.http.forwarding import ForwardingRoutes
 from trunkline.http.gemini import GeminiRoutes
 from trunkline.http.inference import InferenceRoutes
 from trunkline.http.models import ModelRoutes
@@ -37,7 +34,7 @@ from trunkline.http.probes import Probes
 from trunkline.http.response_calls import NearestBackground, ResponseCallRoutes, Services
 from trunkline.http.responses import ResponseRoutes, StoredBackground
 from trunkline.http.responses_socket import ResponsesSocketRoute, SocketLimits
-from trunkline.http.server import Hooks, Seat, Serving
+from trunkline.http.server import Serving
 from trunkline.observe import Metrics
 from trunkline.pipeline.background import Runs
 from trunkline.pipeline.call import LiveSettings, Pipeline
@@ -54,7 +51,6 @@ from trunkline.providers.pool import HttpTransport
 from trunkline.providers.sandbox.transport import SandboxTransport
 from trunkline.providers.transport import Transport
 from trunkline.routing.table import Available, RouteTable
-from trunkline.storage.keys import Grant
 from trunkline.storage.store import Store
 from trunkline.storage.upkeep import keep_tidy
 
@@ -88,17 +84,16 @@ class App:
         self.found: dict[str, ProviderOptions] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         transports: dict[str, Transport] = {"http": self.network, "https": self.network, "sandbox": SandboxTransport()}
-        recorder = Recorder(self.metrics, "chat", _status_of)
+        self.money = Money(self.store, lambda: self.settings)
+        recorder = Recorder(self.metrics, _status_of, self.store.requests)
         self.pipeline = Pipeline(self.keys, self._live(settings), transports, recorder, self.store.sidecar)
-        records = {endpoint: Recorder(self.metrics, endpoint, _status_of) for endpoint in ROUTES.values()}
-        self.forwarder = Forwarder(self.pipeline, transports, records, lambda: self.settings.uploads)
-        self.counting = Counting(self.pipeline, transports, Recorder(self.metrics, "count_tokens", _status_of))
+        self.forwarder = Forwarder(self.pipeline, transports, recorder, lambda: self.settings.uploads)
+        self.counting = Counting(self.pipeline, transports, recorder)
         keeper = ResponseKeeper(
             self.store.responses, self.store.conversations, lambda: self.pipeline.settings.responses
         )
         self.runs = Runs(self.pipeline, keeper)
-        record = Recorder(self.metrics, "compact", _status_of)
-        compacting = Compacting(self.pipeline, keeper, transports, record)
+        compacting = Compacting(self.pipeline, keeper, transports, recorder)
         self.responses = Services(self.pipeline, keeper, self.runs, self.counting, compacting)
         self.door = self._door()
         for state in ("in_use", "idle", "waiting"):
@@ -164,6 +159,7 @@ class App:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         try:
+            self.pipeline.treasury = await self.money.open()
             await self.keys.start()
         except TrunklineError as error:
             log.error("start_failed", reason=error.message)  # noqa: TRY400 - the sentence says it all
@@ -182,6 +178,7 @@ class App:
         for task in self._tasks:
             task.cancel()
         await self.runs.stop()
+        await self.money.close()
         await self.keys.stop()
         await self.network.close()
         self.store.close()
@@ -290,60 +287,3 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ino
-
-
-class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """What whoever started the gateway may be told. `first_key` and `admin_token` are set on the first start alone."""
-
-    url: str
-    first_key: observe.Secret | None = None
-    admin_token: observe.Secret | None = None
-
-
-class Order(msgspec.Struct, frozen=True):
-    """What a worker is told on its standard input; the environment it inherits."""
-
-    path: str | None
-    data_dir: str
-    overrides: dict[str, Any]
-
-
-def serve(settings: Settings, on_started: Callable[[Started], None]) -> int:
-    """Serves until told to stop; returns the exit status. `on_started` is called on the loop once calls are answered.
-
-    Raises SettingsInvalid, StoreUnavailable.
-    """
-    observe.configure(settings.log)
-    Board.clear(settings.data_dir / METRICS_FOLDER)
-    store = Store(settings.database, settings.keys, settings.data_dir)
-
-    def announce(url: str) -> None:
-        first = store.keys.create_first(Grant(name="first"))
-        on_started(
-            Started(
-                url=url,
-                first_key=first.key if first else None,
-                admin_token=observe.Secret(store.admin_links.create()) if first else None,
-            )
-        )
-
-    def reload() -> None:
-        # Every worker watches the version, this process too if it serves itself.
-        asyncio.get_running_loop().run_in_executor(None, store.serving_keys.raise_version)
-
-    hooks = Hooks(on_ready=announce, on_hup=reload)
-    try:
-        if settings.server.workers == 1:
-            return server.run(functools.partial(create, settings), settings.server, hooks)
-        order = Order(str(settings.path) if settings.path else None, str(settings.data_dir), dict(settings.overrides))
-        command = [sys.executable, "-m", "trunkline.cli.worker"]
-        return supervisor.supervise(settings.server, command, hooks, msgspec.json.encode(order))
-    finally:
-        store.close()
-
-
-def work(seat: Seat, order: bytes) -> int:
-    """One worker of a supervisor. Raises SettingsInvalid, StoreUnavailable."""
-    told = msgspec.json.decode(order, type=Order)
-    settings = config.load(Path(told.path) if told.path else None, Path(told.data_dir), overrides=told.overrides)
-    return server.run(functools.partial(create, settings), settings.server, Hooks(), seat)

@@ -1,0 +1,1 @@
+"""The parts list: the only room that builds everything. Every worker builds its own."""

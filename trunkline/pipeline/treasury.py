@@ -1,0 +1,175 @@
+"""What the money of all calls of one process rests on: the ledger, the leases, who belongs to which budgets."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from trunkline import clock
+from trunkline.errors import StoreUnavailable
+from trunkline.ids import CallNumbers, first_number, number_of
+from trunkline.observe import logger
+from trunkline.pipeline.funds import Funds
+from trunkline.pipeline.scopes import Scopes, changed
+from trunkline.ports.ledger import Entry, Ledger
+from trunkline.ports.tenancy import Tenancy
+
+SLACK_MS = 10_000
+"""A call that begins registers its number within this time."""
+FIRST_RATE = 50.0
+"""Output tokens a second of a deployment that has not answered yet."""
+RATE_WEIGHT = 0.2
+INSIST_S = 5.0
+"""How long the end of an answer waits for what it costs to be on disk."""
+AGAIN_S = 0.5
+
+log = logger("treasury")
+
+
+class BudgetsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[budgets]`"""
+
+    default_max_output_tokens: Annotated[
+        int,
+        Meta(ge=1, description="What is held, and asked for, of a call under a budget that says no maximum itself."),
+    ] = 4096
+
+
+class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[ledger]`"""
+
+    durability: Annotated[
+        Literal["strict", "relaxed"],
+        Meta(
+            description="`strict`: the end of an answer waits until its cost is on disk. `relaxed`: it does not wait;"
+            " a crash may lose what the last moments cost."
+        ),
+    ] = "strict"
+
+
+class Treasury:
+    """One per process, on the loop. `scopes` is replaced when accounts or budgets change, `numbers` when the ledger
+    gives this process another slot. `under_way` are the numbers of calls that have not ended."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        funds: Funds,
+        tenancy: Tenancy,
+        budgets: Callable[[], BudgetsOptions],
+        options: Callable[[], LedgerOptions],
+    ) -> None:
+        """`budgets` and `options` tell the settings of the moment."""
+        self.ledger = ledger
+        self.funds = funds
+        self.tenancy = tenancy
+        self.scopes = Scopes(tenancy)
+        self.numbers = CallNumbers()
+        self.under_way: dict[int, None] = {}
+        self._budgets = budgets
+        self._options = options
+        self._rates: dict[str, float] = {}
+        self._owed: list[Sequence[Entry]] = []
+        self._paying: asyncio.TimerHandle | None = None
+        self._writing: set[asyncio.Future[None]] = set()
+
+    @property
+    def default_max_output(self) -> int:
+        return self._budgets().default_max_output_tokens
+
+    @property
+    def waits(self) -> bool:
+        return self._options().durability == "strict"
+
+    def follow(self, tenancy: Tenancy) -> None:
+        """Accounts or budgets have changed."""
+        if tenancy.version != self.tenancy.version:
+            ended = changed(self.tenancy, tenancy)
+            self.tenancy, self.scopes = tenancy, Scopes(tenancy)
+            self.funds.drop(ended)
+
+    def oldest_number(self) -> int:
+        """Every call with a smaller number has ended, and its entries were handed to the ledger."""
+        began = first_number(int(clock.now_s() * 1000) - SLACK_MS)
+        owed = (number_of(entry.entry_id) for entries in self._owed for entry in entries)
+        return min(began, next(iter(self.under_way), began), *owed)
+
+    def registered(self, slot: int, after: int) -> None:
+        self.numbers = CallNumbers(slot, after)
+
+    def check_writable(self) -> None:
+        """Raises StoreUnavailable when what a call costs could not be kept."""
+        if self._owed or self.ledger.is_failing:
+            raise StoreUnavailable("What this call costs cannot be written down now; try again.", retry_after_s=1.0)
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Nobody waits for it; it is tried until it is on disk."""
+        written = asyncio.ensure_future(self.ledger.append(entries))
+        self._writing.add(written)
+        written.add_done_callback(functools.partial(self._written, entries))
+
+    async def insist(self, entries: Sequence[Entry]) -> None:
+        """The end of a call, which was refused once. Raises StoreUnavailable when it is not on disk in time; then it is
+        tried on without the caller."""
+        until_s = clock.monotonic_s() + INSIST_S
+        try:
+            while True:
+                await asyncio.sleep(AGAIN_S)
+                try:
+                    await self.ledger.append(entries)
+                except StoreUnavailable:
+                    if clock.monotonic_s() >= until_s:
+                        raise
+                else:
+                    return
+        except BaseException:
+            self.owe(entries)
+            raise
+
+    def owe(self, entries: Sequence[Entry]) -> None:
+        """To be written when that is possible again."""
+        self._owed.append(entries)
+        if self._paying is None:
+            log.error("ledger_owes", calls=len(self._owed), detail="what calls cost is kept in memory")
+            self._paying = asyncio.get_running_loop().call_later(AGAIN_S, self._pay)
+
+    def _pay(self) -> None:
+        self._paying = None
+        owed, self._owed = self._owed, []
+        for entries in owed:
+            self.write(entries)
+
+    def _written(self, entries: Sequence[Entry], written: asyncio.Future[None]) -> None:
+        self._writing.discard(written)
+        error = None if written.cancelled() else written.exception()
+        if isinstance(error, StoreUnavailable):
+            self.owe(entries)
+        elif error is not None:
+            log.error("not_in_the_ledger", entry=entries[-1].entry_id, exc_info=error)
+
+    async def close(self) -> None:
+        """What was handed over is written, or refused for good."""
+        if self._paying is not None:
+            self._paying.cancel()
+            self._pay()
+        if self._writing:
+            await asyncio.wait(self._writing, timeout=INSIST_S)
+        if self._owed:
+            log.error("ledger_owes", calls=len(self._owed), detail="the next start settles them as open")
+        await self.funds.close()
+
+    def took(self, model_id: str, tokens: int, seconds: float) -> None:
+        """An answer of so many tokens took so long: what later ones are measured by that nobody could count."""
+        if tokens > 0 and seconds > 0:
+            known = self._rates.get(model_id)
+            rate = tokens / seconds
+            self._rates[model_id] = rate if known is None else known + RATE_WEIGHT * (rate - known)
+
+    def tokens_in(self, model_id: str, seconds: float) -> int:
+        """What the deployment makes in that time, at least 1."""
+        return max(1, int(self._rates.get(model_id, FIRST_RATE) * seconds))
