@@ -22,7 +22,11 @@ WITH_TEMPLATE = {"input_tokens": 205.0, "output_tokens": 7.0}
         ({"tokens": WITH_TEMPLATE}, Usage(input_tokens=205, output_tokens=7)),
         ({"billed_units": {"search_units": 1}, "tokens": WITH_TEMPLATE}, Usage(input_tokens=205, output_tokens=7)),
         ({"billed_units": BILLED, "cached_tokens": 3}, Usage(input_tokens=5, output_tokens=7, cached_input_tokens=3)),
-        ({"billed_units": BILLED, "cached_tokens": 90}, Usage(input_tokens=5, output_tokens=7, cached_input_tokens=5)),
+        ({"billed_units": BILLED, "cached_tokens": 90}, None),
+        (
+            {"billed_units": BILLED, "tokens": WITH_TEMPLATE, "cached_tokens": 90},
+            Usage(input_tokens=5, output_tokens=7, cached_input_tokens=5),
+        ),
         ({"billed_units": {"input_tokens": -5, "output_tokens": 7}}, None),
         ({"billed_units": {"input_tokens": 5}}, None),
         ({}, None),

@@ -51,13 +51,9 @@ class StreamWriter(Protocol):
     """One answer to the caller. What it returns are whole events of his protocol, in one piece.
 
     `holding`: the end of the answer has come but not its usage, which is to go out with it; `release` gives up waiting.
-    `release_ends`: what it writes is the last event.
     """
 
     holding: bool
-
-    @property
-    def release_ends(self) -> bool: ...
     def write(self, events: Iterable[Event]) -> bytes: ...
     def release(self) -> bytes: ...
 
@@ -123,25 +119,22 @@ class CrossedStream:
         return self._crossed(self._reader.end)
 
     def release(self) -> bytes:
-        """With a price, nothing that must be the last before the provider's stream ends."""
+        """With a price, an end that has no usage yet waits for that, or for the provider's own end."""
         if self._price is None:
             return self._writer.release()
-        if self._writer.release_ends or not self._writer.holding:
+        if self._used is None or self._priced or not self._writer.holding:
             return b""
-        events: list[Event] = [] if self._used is None or self._priced else [self._settled(self._price)]
-        return self._writer.write(events) + self._writer.release()
+        return self._writer.write([self._settled(self._price)])
 
     def _crossed(self, step: Callable[..., list[Event]], *given: bytes) -> bytes:
         try:
             events = step(*given)
         except UpstreamError:
-            self.unsent = self._written(self._reader.unsent)
-            if self._price is not None:
-                self.unsent += self.release()
+            self.unsent = self._written(self._reader.unsent, failed=True)
             raise
         return self._written(events) if events else b""
 
-    def _written(self, events: list[Event]) -> bytes:
+    def _written(self, events: list[Event], *, failed: bool = False) -> bytes:
         if not self._began and events:
             self._began = True
             if not isinstance(events[0], Began):
@@ -160,17 +153,22 @@ class CrossedStream:
         if self._watch is not None:
             events = self._watch(events)
         if self._price is not None:
-            events = self._with_price(events, self._price)
+            events = self._with_price(events, self._price, failed=failed)
         held = self._writer.holding
         written = self._writer.write(events)
         if self._writer.holding and not held:
             self.holds += 1
         return written
 
-    def _with_price(self, events: list[Event], price: Price) -> list[Event]:
-        """Usage only before the end, when it is certain: what is told of it earlier is of the answer so far."""
+    def _with_price(self, events: list[Event], price: Price, *, failed: bool) -> list[Event]:
+        """Usage only before the end, when it is certain: what is told of it earlier is of the answer so far. An answer
+        that failed costs what others make of it."""
         events = [event for event in events if not isinstance(event, Used)]
-        if self.done and not self._priced:
+        if self._priced:
+            return events
+        if failed and self._used is not None:
+            events.append(Used(self._used))
+        elif self.done:
             end = next((at for at, event in enumerate(events) if isinstance(event, Ended)), len(events))
             events.insert(end, self._settled(price))
         return events

@@ -20,7 +20,7 @@ from trunkline.wire.codec import encode
 from trunkline.wire.eventstream import Message
 from trunkline.wire.inbound import Inbound
 from trunkline.wire.provider_errors import MAX_MESSAGE, ErrorFacts
-from trunkline.wire.usage import MAX_COUNT, Count, Usage
+from trunkline.wire.usage import MAX_COUNT, Count, Usage, believed
 
 Role = Literal["user", "assistant", "system"]
 READ: Final = frozenset(("messages", "system", "inferenceConfig", "toolConfig"))
@@ -66,7 +66,7 @@ class TokenUsage(msgspec.Struct, gc=False, rename="camel", omit_defaults=True):
 
     input_tokens: Count
     output_tokens: Count
-    total_tokens: Annotated[int, Meta(ge=0)] | None = None
+    total_tokens: Annotated[int, Meta(ge=0, le=2 * MAX_COUNT)] | None = None
     cache_read_input_tokens: Count | None = None
     cache_write_input_tokens: Count | None = None
     cache_details: list[_CacheDetail] | None = None
@@ -82,16 +82,12 @@ def read_usage(raw: Raw) -> Usage | None:
     except codec.UNREADABLE:
         return None
     read, written = said.cache_read_input_tokens or 0, said.cache_write_input_tokens or 0
-    whole_input = said.input_tokens + read + written
-    if whole_input > MAX_COUNT:
-        return None
-    kept = sum(detail.inputTokens for detail in said.cache_details or () if detail.ttl == "1h")
-    return Usage(
-        input_tokens=whole_input,
-        output_tokens=said.output_tokens,
-        cached_input_tokens=read,
-        cache_write_tokens=written,
-        cache_write_1h_tokens=min(kept, written),
+    return believed(
+        said.input_tokens + read + written,
+        said.output_tokens,
+        cached=read,
+        written=written,
+        written_1h=sum(detail.inputTokens for detail in said.cache_details or () if detail.ttl == "1h"),
     )
 
 

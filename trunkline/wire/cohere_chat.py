@@ -12,11 +12,11 @@ from msgspec import Meta, Raw
 
 from trunkline.wire import codec
 from trunkline.wire.provider_errors import MAX_MESSAGE, ErrorFacts
-from trunkline.wire.usage import MAX_COUNT, Usage
+from trunkline.wire.usage import MAX_COUNT, Usage, believed
 
 TARGET: Final = b"/chat"
 
-# They come as 12.0 too.
+# Cohere's types have numbers of type double here, and they come as 12.0 too: the same whole number.
 _Number = Annotated[float, Meta(ge=0, le=MAX_COUNT)]
 
 
@@ -37,21 +37,23 @@ _decode_usage = msgspec.json.Decoder(_Usage).decode
 def read_usage(raw: Raw) -> Usage | None:
     """What is billed where Cohere says so; `tokens` also counts what its own template adds.
 
-    None unless both counts are there and can be believed: https://docs.cohere.com/docs/rate-limits
+    What was cached is part of `tokens`, of which less may be billed. None unless both counts are there and can be
+    believed: https://docs.cohere.com/docs/rate-limits
     """
     try:
         said = _decode_usage(raw)
     except codec.UNREADABLE:
         return None
-    for counts in (said.billed_units, said.tokens):
-        if counts is not None and counts.input_tokens is not None and counts.output_tokens is not None:
-            whole_input = int(counts.input_tokens)
-            return Usage(
-                input_tokens=whole_input,
-                output_tokens=int(counts.output_tokens),
-                cached_input_tokens=min(int(said.cached_tokens or 0), whole_input),
-            )
-    return None
+    told = [counts for counts in (said.billed_units, said.tokens) if counts is not None]
+    numbers = [count for counts in told for count in (counts.input_tokens, counts.output_tokens) if count is not None]
+    cached = said.cached_tokens or 0
+    if not all(number.is_integer() for number in (*numbers, float(cached))):
+        return None
+    whole = next((one for one in told if one.input_tokens is not None and one.output_tokens is not None), None)
+    if whole is None or cached > max(counts.input_tokens or 0 for counts in told):
+        return None
+    whole_input = int(whole.input_tokens or 0)
+    return believed(whole_input, int(whole.output_tokens or 0), cached=min(int(cached), whole_input))
 
 
 _STATUS = {"ERROR": 500, "TIMEOUT": 504}

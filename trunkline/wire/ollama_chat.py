@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+from msgspec import Raw
+
 from trunkline.errors import UpstreamFailed
-from trunkline.wire.usage import MAX_COUNT, Usage
+from trunkline.wire import codec
+from trunkline.wire.usage import Count, Usage, believed
 
 TARGET: Final = b"/api/chat"
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -64,16 +68,16 @@ class Lines:
         return UpstreamFailed(f"The provider sent a line of more than {self._max_line_bytes:,} bytes.")
 
 
-def usage(prompt_eval_count: int | None, eval_count: int | None, cached: int | None) -> Usage | None:
+_decode_count = msgspec.json.Decoder(Count).decode
+
+
+def usage(prompt_eval_count: Raw, eval_count: Raw, cached: Raw) -> Usage | None:
     """Ollama leaves out a count of 0. `prompt_eval_count` includes what came from its cache. None when neither count is
     there, or one cannot be believed."""
-    if prompt_eval_count is None and eval_count is None:
+    if not prompt_eval_count and not eval_count:
         return None
-    whole_input, output = prompt_eval_count or 0, eval_count or 0
-    if not (0 <= whole_input <= MAX_COUNT and 0 <= output <= MAX_COUNT):
+    try:
+        counts = [_decode_count(raw) if raw else 0 for raw in (prompt_eval_count, eval_count, cached)]
+    except codec.UNREADABLE:
         return None
-    return Usage(
-        input_tokens=whole_input,
-        output_tokens=output,
-        cached_input_tokens=min(max(cached or 0, 0), whole_input),
-    )
+    return believed(counts[0], counts[1], cached=counts[2])

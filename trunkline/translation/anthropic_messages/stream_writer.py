@@ -91,8 +91,6 @@ class _Open:
 class Writer:
     """One answer (translation/streams.py). Of several choices only the first has a place in this protocol."""
 
-    release_ends = False
-
     def __init__(self, request: Request) -> None:
         self._model = request.model
         self._shown = request.reasoning.shown

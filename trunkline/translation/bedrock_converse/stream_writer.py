@@ -35,8 +35,6 @@ from trunkline.wire.codec import encode
 class Writer:
     """One answer (translation/streams.py). Of several choices only the first has a place in this protocol."""
 
-    release_ends = False
-
     def __init__(self, request: Request) -> None:
         self._out: list[bytes] = []
         self._open: set[int] = set()

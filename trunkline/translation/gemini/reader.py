@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed
-from trunkline.translation.exchange import Began, Ended, Event, Finished, TextDelta, Used
+from trunkline.translation.exchange import Began, Ended, Event, Finished, TextDelta, Usage, Used
 from trunkline.translation.gemini.gathering import Candidate
 from trunkline.translation.gemini.logprobs import read_logprobs
 from trunkline.translation.gemini.shapes import Content, listed
@@ -73,7 +73,7 @@ class Chunks:
         self._id = ""
         self._candidates: dict[int, Candidate] = {}
         self._blocked = False
-        self._usage = Raw()
+        self._usage: Usage | None = None
         self.began = False
         self.out: list[Event] = []
 
@@ -103,13 +103,12 @@ class Chunks:
             or not (chunk.usage_metadata or chunk.prompt_feedback is not None or chunk.response_id)
         ):
             raise senseless(payload, error)
+        if chunk.usage_metadata:
+            self._usage = read_usage(chunk.usage_metadata) or self._usage
         if not self.began:
             self.began = True
             self._id = chunk.response_id
-            usage = read_usage(chunk.usage_metadata) if chunk.usage_metadata else None
-            self.out.append(Began(chunk.response_id, chunk.model_version, 0, usage))
-        if chunk.usage_metadata:
-            self._usage = chunk.usage_metadata
+            self.out.append(Began(chunk.response_id, chunk.model_version, 0, self._usage))
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason is not None:
             self._blocked = True
         for at, said in enumerate(candidates or ()):
@@ -140,8 +139,7 @@ class Chunks:
 
     def used(self) -> list[Event]:
         """The usage that was told last."""
-        usage = read_usage(self._usage) if self._usage else None
-        return [] if usage is None else [Used(usage)]
+        return [] if self._usage is None else [Used(self._usage)]
 
     def end(self) -> None:
         """Raises UpstreamFailed where the model's mistake left nothing of the answer."""

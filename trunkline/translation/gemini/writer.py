@@ -86,8 +86,6 @@ class _Choice:
 class Writer:
     """See streams.StreamWriter."""
 
-    release_ends = False
-
     def __init__(self, request: Request) -> None:
         self._model = request.model
         self._n = request.n

@@ -44,9 +44,9 @@ class Line(msgspec.Struct, gc=False):
     done: bool = False
     done_reason: str | None = None
     logprobs: list[Logprob] | None = None
-    prompt_eval_count: int | None = None
-    prompt_eval_cached_count: int | None = None
-    eval_count: int | None = None
+    prompt_eval_count: Raw = Raw()
+    prompt_eval_cached_count: Raw = Raw()
+    eval_count: Raw = Raw()
     error: Raw = Raw()
 
 

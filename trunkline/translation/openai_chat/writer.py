@@ -88,8 +88,6 @@ class _Written:
 class Writer:
     """See streams.StreamWriter."""
 
-    release_ends = False
-
     def __init__(self, request: Request) -> None:
         self._request = request
         self._shown = request.reasoning.shown

@@ -90,8 +90,6 @@ class Writer:
         "kept",
     )
 
-    release_ends = True
-
     def __init__(self, request: Request, identity: Identity | None = None) -> None:
         self._request = request
         self._identity = identity
