@@ -51,6 +51,7 @@ from trunkline.providers.pool import HttpTransport
 from trunkline.providers.sandbox.transport import SandboxTransport
 from trunkline.providers.transport import Transport
 from trunkline.routing.table import Available, RouteTable
+from trunkline.storage.requests import SqlRequestLog
 from trunkline.storage.store import Store
 from trunkline.storage.upkeep import keep_tidy
 
@@ -85,7 +86,8 @@ class App:
         self._tasks: set[asyncio.Task[None]] = set()
         transports: dict[str, Transport] = {"http": self.network, "https": self.network, "sandbox": SandboxTransport()}
         self.money = Money(self.store, lambda: self.settings)
-        recorder = Recorder(self.metrics, _status_of, self.store.requests)
+        self.requests = SqlRequestLog(settings.data_dir / "requests.db")
+        recorder = Recorder(self.metrics, _status_of, self.requests)
         self.pipeline = Pipeline(self.keys, self._live(settings), transports, recorder, self.store.sidecar)
         self.forwarder = Forwarder(self.pipeline, transports, recorder, lambda: self.settings.uploads)
         self.counting = Counting(self.pipeline, transports, recorder)
@@ -181,6 +183,7 @@ class App:
         await self.money.close()
         await self.keys.stop()
         await self.network.close()
+        await asyncio.to_thread(self.requests.close)
         self.store.close()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -10,7 +10,6 @@ from trunkline.pipeline.funds import Funds
 from trunkline.pipeline.treasury import Treasury
 from trunkline.storage.ledger import LedgerHooks
 from trunkline.storage.store import Store
-from trunkline.storage.wakeup import Wakeups
 
 
 class Money:
@@ -21,7 +20,7 @@ class Money:
         self._store = store
         self._settings = settings
         self._ledger = store.open_ledger()
-        self._wakeups = Wakeups(settings().data_dir)
+        self._wakeups = store.open_wakeups()
         self.treasury: Treasury | None = None
 
     async def open(self) -> Treasury:

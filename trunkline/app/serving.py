@@ -51,7 +51,7 @@ def serve(settings: Settings, on_started: Callable[[Started], None]) -> int:
         on_started(
             Started(
                 url=url,
-                first_key=first.key if first else None,
+                first_key=observe.Secret(first.key.reveal()) if first else None,
                 admin_token=observe.Secret(store.admin_links.create()) if first else None,
             )
         )

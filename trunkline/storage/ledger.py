@@ -25,13 +25,15 @@ from trunkline.ports.budgets import Leased, Wanted
 from trunkline.ports.ledger import Entry, Fenced
 from trunkline.storage import entries, holders, leases
 from trunkline.storage.entries import Appending, Holding, Late
-from trunkline.storage.holders import HolderTimes, SlotFiles
+from trunkline.storage.holders import HolderTimes, SlotFiles, slot_folder
 from trunkline.storage.ledger_writer import Batch, Doing, LedgerWriter, Work
 from trunkline.storage.recovery import Recovery
 
 GIVEN_UP_S: Final = 1.8
 """A batch that the disk keeps for longer has failed for those who wait."""
 LOOK_S: Final = 0.1
+LAST_WAIT_S: Final = 5.0
+"""For a disk that does not answer, when the process ends."""
 
 log = observe.logger("storage")
 Result = TypeVar("Result")
@@ -50,13 +52,14 @@ class LedgerHooks(msgspec.Struct, frozen=True):
 class SqlLedger:
     """Fulfils ports.ledger.Ledger for one process. Between `start` and `close`."""
 
-    def __init__(self, path: Path, data_dir: Path, late: Late | None = None, times: HolderTimes | None = None) -> None:
+    def __init__(self, database: Path, late: Late | None = None, times: HolderTimes | None = None) -> None:
         """`late` is told of the rows of each transaction, in it."""
         self.slot = 0
+        self.is_failing = False
         self._times = times or HolderTimes()
-        self._slots = SlotFiles(data_dir / "holders")
-        self._recovery = Recovery(path, self._slots, self._times.life_s, late)
-        self._writer = LedgerWriter(path, late)
+        self._slots = SlotFiles(slot_folder(database))
+        self._recovery = Recovery(database, self._slots, self._times.life_s, late)
+        self._writer = LedgerWriter(database, late)
         self._late = late
         self._orders: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="ledger", daemon=True)
@@ -98,24 +101,24 @@ class SqlLedger:
         doing.undo = lambda granted: partial(
             leases.give_back, parts=[(lease.lease_id, lease.granted_nanos) for lease in granted]
         )
-        self._put(doing)
         future: asyncio.Future[tuple[Leased, ...]] = doing.future
+        self._put(doing)
         return future
 
     def give_back(self, parts: Sequence[tuple[int, int]]) -> Awaitable[None]:
         """As ports.ledger.Ledger.give_back. Gone in any case: when it cannot be written now, it is written later."""
         doing = self._doing(partial(leases.give_back, parts=tuple(parts)))
         doing.lasting = True
-        self._put(doing)
         future: asyncio.Future[None] = doing.future
+        self._put(doing)
         return future
 
     def run(self, work: Callable[[sqlite3.Connection], Result]) -> Awaitable[Result]:
         """Work in its place in the queue. It may run twice, the first time rolled back. Raises, through the awaitable,
         StoreUnavailable and what `work` raises of ours."""
         doing = self._doing(work)
-        self._put(doing)
         future: asyncio.Future[Result] = doing.future
+        self._put(doing)
         return future
 
     def live_until_s(self) -> float:
@@ -140,7 +143,7 @@ class SqlLedger:
             log.warning("leases_left", reason=error.message, detail="the next process to start returns them")
         self._closed = True
         self._orders.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, LAST_WAIT_S)
         self._slots.close()
 
     def _doing(self, work: Work) -> Doing:
@@ -174,6 +177,7 @@ class SqlLedger:
 
     def _report(self, batch: Batch) -> None:
         self._at_work = None
+        self.is_failing = batch.failed is not None
         if batch.failed is not None:
             waiting, self._waiting = self._waiting, []
             self._refuse([*batch.items, *waiting], batch.failed)
@@ -215,7 +219,7 @@ class SqlLedger:
             return
         batch = self._at_work
         if batch is not None and not batch.told and self._loop.time() - batch.handed_over_s > GIVEN_UP_S:
-            batch.told = True
+            batch.told = self.is_failing = True
             error = _unavailable("the disk does not answer")
             waiting, self._waiting = self._waiting, []
             for item in batch.items:
