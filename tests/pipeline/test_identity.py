@@ -3,10 +3,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import timeit
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,13 +28,14 @@ UNHURRIED = Pace(poll_s=3600)
 BRISK = Pace(poll_s=0.002)
 
 
-def record(credential: str, *, expires_at: float | None = None) -> KeyRecord:
+def record(credential: str, *, expires_at: float | None = None, retires: tuple[str, ...] = ()) -> KeyRecord:
     return KeyRecord(
         digest=DIGEST(credential),
         key_id=KeyId("key_" + credential),
         account_id=AccountId("acct_root"),
         name="test",
         expires_at=expires_at,
+        retires=tuple(DIGEST(before) for before in retires),
     )
 
 
@@ -47,6 +49,7 @@ class Shelf:
         self.defect: Exception | None = None
         self.finds = 0
         self.touched: list[dict[KeyId, float]] = []
+        self.retired: list[list[bytes]] = []
         self.asked = 0
         self._asking = threading.Condition()
         self.open = threading.Event()
@@ -83,6 +86,15 @@ class Shelf:
     def touch(self, used: dict[KeyId, float]) -> None:
         self._demand_reachable()
         self.touched.append(used)
+
+    def retire(self, used: Sequence[bytes]) -> None:
+        self._demand_reachable()
+        self.retired.append(list(used))
+        for digest in used:
+            for before in self.records[digest].retires:
+                self.records.pop(before, None)
+            self.records[digest] = msgspec.structs.replace(self.records[digest], retires=())
+        self.number += 1
 
     async def looked_at(self) -> None:
         """Returns when a look has begun and ended from now on."""
@@ -158,6 +170,65 @@ def test_two_credentials_never_share_an_entry(known: str, shared: int, rest: str
     table._replace(1, [record(known)], clock.monotonic_s())
     assert table.get(known) == record(known)
     assert table.get(other) == (record(known) if other == known else None)
+
+
+async def test_the_first_use_of_the_new_secret_ends_the_old_one(start: Start) -> None:
+    shelf = Shelf("old")
+    shelf.add(record("new", retires=("old",)))
+    table = await start(shelf, UNHURRIED)
+    for _ in range(2):
+        assert table.get("old") == record("old"), "it lives until then"
+    assert table.get("new") == record("new", retires=("old",))
+    assert table.get("old") is None
+    with pytest.raises(Unauthenticated, match="was revoked"):
+        await table.lookup("old")
+    assert shelf.retired == [], "the store is told by the thread"
+    await table.stop()
+    assert shelf.retired == [[DIGEST("new")]]
+
+
+async def test_the_store_is_told_once(start: Start) -> None:
+    shelf = Shelf("old")
+    shelf.add(record("new", retires=("old",)))
+    table = await start(shelf, BRISK)
+    for _ in range(3):
+        assert table.get("new") is not None
+        await shelf.looked_at()
+    assert table.get("new") == record("new")
+    with pytest.raises(Unauthenticated):
+        await table.lookup("old")
+    assert shelf.retired == [[DIGEST("new")]]
+
+
+async def test_an_old_secret_stays_ended_though_the_store_cannot_be_told(start: Start) -> None:
+    shelf = Shelf("old")
+    shelf.add(record("new", retires=("old",)))
+    table = await start(shelf, UNHURRIED)
+    assert table.get("new") is not None
+    table._replace(2, list(shelf.records.values()), clock.monotonic_s())
+    assert table.get("old") is None
+    with pytest.raises(Unauthenticated):
+        await table.lookup("old")
+    shelf.remove("old")
+    table._replace(3, [record("new")], clock.monotonic_s())
+    assert (table._retired, table._used_first) == (set(), set()), "nothing is left to remember"
+
+
+async def test_a_new_secret_that_is_looked_up_ends_the_old_one(start: Start) -> None:
+    shelf = Shelf("old")
+    table = await start(shelf, UNHURRIED)
+    assert table.get("old") is not None
+    shelf.add(record("new", retires=("old",)))
+    await table.lookup("new")
+    assert table.get("old") is None
+
+
+async def test_an_ended_secret_retires_nothing(start: Start) -> None:
+    shelf = Shelf("old")
+    shelf.add(record("new", expires_at=1.0, retires=("old",)))
+    table = await start(shelf, UNHURRIED)
+    assert table.get("new") is None
+    assert table.get("old") is not None
 
 
 async def test_a_new_key_works_at_once_and_is_asked_for_once(start: Start) -> None:

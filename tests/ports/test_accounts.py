@@ -15,4 +15,4 @@ def test_an_account_cannot_be_moved_once_it_is_read() -> None:
 
 def test_the_database_fulfils_the_port() -> None:
     store: type[AccountStore] = SqlAccountStore
-    assert {"create", "list", "show"} <= set(dir(store))
+    assert {"create", "page", "show", "ancestors", "update", "move", "archive", "rates", "set_rates"} <= set(dir(store))

@@ -4,7 +4,7 @@ import pytest
 
 from trunkline.ids import AccountId, KeyId
 from trunkline.ports.keys import KeyRecord, KeyStore
-from trunkline.storage.keys import SqlKeyStore
+from trunkline.storage.live_keys import SqlKeyStore
 
 
 def test_a_record_cannot_be_widened_once_it_is_read() -> None:

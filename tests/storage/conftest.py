@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.storage.house import House
 from trunkline import clock
 from trunkline.policy.keys import KeyShape
 from trunkline.storage.database import Database, DatabaseOptions, open_database
-from trunkline.storage.keys import SqlKeys, SqlKeyStore
+from trunkline.storage.keys import SqlKeys
+from trunkline.storage.live_keys import SqlKeyStore
 from trunkline.storage.sealing import Sealer
 from trunkline.storage.threads import StoreThreads
 from trunkline.storage.upgrade import migrate
@@ -44,6 +46,11 @@ def keys(database: Database) -> SqlKeys:
 @pytest.fixture
 def serving(database: Database) -> SqlKeyStore:
     return SqlKeyStore(database)
+
+
+@pytest.fixture
+def house(database: Database) -> House:
+    return House(database, PEPPER)
 
 
 @pytest.fixture

@@ -9,18 +9,20 @@ from sqlalchemy import event
 
 from tests.storage.conftest import PEPPER, HeldClock
 from trunkline.errors import InvalidRequest, NotFound, StoreUnavailable
-from trunkline.ids import AccountId, KeyId
+from trunkline.ids import ROOT_ACCOUNT, AccountId, KeyId
 from trunkline.observe import Secret
 from trunkline.policy.keys import KeyShape, digest
-from trunkline.ports.keys import KeyRecord
+from trunkline.ports.accounts import AccountDraft
+from trunkline.ports.keys import KeyRecord, KeySecret
 from trunkline.storage.accounts import SqlAccountStore
 from trunkline.storage.database import Database
-from trunkline.storage.keys import Grant, IssuedKey, SqlKeys, SqlKeyStore
+from trunkline.storage.keys import Grant, IssuedKey, SqlKeys
+from trunkline.storage.live_keys import SqlKeyStore
 
 HOSTILE = ["'; DROP TABLE keys; --", "' OR '1'='1", '" OR ""="', "%", "_", "key_' UNION SELECT 1 --", "{{7*7}}"]
 
 
-def live(serving: SqlKeyStore, key: Secret) -> KeyRecord | None:
+def live(serving: SqlKeyStore, key: KeySecret) -> KeyRecord | None:
     """The key as a table made of `live_keys` would find it; `find` must agree."""
     wanted = digest(PEPPER, key.reveal())
     found = {record.digest: record for record in serving.live_keys()}.get(wanted)
@@ -50,7 +52,7 @@ def test_the_prefix_is_the_configured_one(database: Database) -> None:
 
 
 def test_the_first_key_of_an_account_manages_it(keys: SqlKeys, serving: SqlKeyStore, database: Database) -> None:
-    child = SqlAccountStore(database).create("child").id
+    child = SqlAccountStore(database).create(AccountDraft(name="child", parent_id=ROOT_ACCOUNT)).id
     issued = [keys.create(Grant(account_id=account)) for account in ("acct_root", "acct_root", child, child)]
     assert [found.manage for one in issued if (found := live(serving, one.key))] == [True, False, True, False]
     assert [key.admin for key in keys.list()] == [False] * 4
@@ -207,7 +209,7 @@ def test_the_list_says_how_each_key_stands(keys: SqlKeys, serving: SqlKeyStore, 
 
 
 def test_the_list_of_one_account(keys: SqlKeys, database: Database) -> None:
-    child = SqlAccountStore(database).create("child").id
+    child = SqlAccountStore(database).create(AccountDraft(name="child", parent_id=ROOT_ACCOUNT)).id
     keys.create(Grant())
     mine = keys.create(Grant(account_id=child))
     assert [key.id for key in keys.list(child)] == [mine.id]

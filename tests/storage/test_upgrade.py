@@ -13,12 +13,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from trunkline.errors import SettingsInvalid, StoreUnavailable
-from trunkline.policy.keys import KeyShape
 from trunkline.storage.database import Database, DatabaseOptions, open_database
-from trunkline.storage.keys import Grant, SqlKeys, SqlKeyStore
+from trunkline.storage.live_keys import SqlKeyStore
 from trunkline.storage.schema import accounts, metadata, version
 from trunkline.storage.upgrade import HEAD, MIGRATIONS, migrate, stored_revision
 
@@ -54,6 +53,18 @@ def child(program: str, *arguments: str | Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+    )
+
+
+def write_key(connection: Connection) -> None:
+    """As a release wrote it that knew no more columns."""
+    connection.exec_driver_sql(
+        "INSERT INTO keys (account_id, key_id, name, admin, manage, models, created_at)"
+        " VALUES ('acct_root', 'key_old', 'old', 0, 1, '[]', 1.0)"
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO key_secrets (account_id, key_id, public_id, digest, last4, created_at)"
+        " VALUES ('acct_root', 'key_old', 'old', x'00', 'abcd', 1.0)"
     )
 
 
@@ -111,12 +122,12 @@ def test_a_database_of_the_release_before_keeps_what_it_has(tmp_path: Path) -> N
         settings.attributes["connection"] = connection
         command.upgrade(settings, "0001")
     assert revision(database) == "0001"
-    issued = SqlKeys(database, b"a pepper for tests, long enough", KeyShape("sk-tl")).create(Grant(name="old"))
     with database.writing() as connection:
-        connection.execute(version.update().values(number=1))
+        write_key(connection)
     migrate(database)
     assert_current(database)
-    assert [record.key_id for record in SqlKeyStore(database).live_keys()] == [issued.id]
+    [record] = SqlKeyStore(database).live_keys()
+    assert (record.key_id, record.name, record.limits, record.default_tag) == ("key_old", "old", None, None)
     database.close()
 
 

@@ -9,13 +9,14 @@ import msgspec
 import typer
 
 from trunkline import clock
-from trunkline.cli import output
+from trunkline.cli import amount, output
 from trunkline.cli.duration import seconds
 from trunkline.cli.store import ConfigFile, DataDir, Json, opened
 from trunkline.errors import InvalidRequest
 from trunkline.ids import ROOT_ACCOUNT
 from trunkline.observe import Secret
-from trunkline.storage.keys import Grant
+from trunkline.ports.budgets import Period
+from trunkline.ports.keys import Grant
 
 # A key on standard input is a line; whatever is longer is not one, and is not read.
 LONGEST_INPUT = 4096
@@ -29,6 +30,22 @@ Models = Annotated[
     ),
 ]
 Expires = Annotated[str | None, typer.Option(metavar="TIME", help="When it ends: 30d, 12h, 2w. Default: never.")]
+BudgetUsd = Annotated[str | None, typer.Option(metavar="USD", help="What it may spend: 5, 0.25. Default: no limit.")]
+BudgetPeriod = Annotated[Period, typer.Option(help="When its budget begins anew.")]
+Rpm = Annotated[int | None, typer.Option("--rpm", metavar="N", min=1, help="Requests a minute.")]
+Tpm = Annotated[int | None, typer.Option("--tpm", metavar="N", min=1, help="Tokens a minute.")]
+Concurrency = Annotated[int | None, typer.Option(metavar="N", min=1, help="Calls at a time.")]
+Addresses = Annotated[
+    list[str] | None,
+    typer.Option("--address", metavar="NETWORK", help="Where it may be used from: 192.0.2.0/24; repeat for more."),
+]
+Routes = Annotated[
+    list[str] | None,
+    typer.Option("--route", metavar="NAME", help="What it may use: chat, images; repeat for more."),
+]
+Tag = Annotated[str | None, typer.Option(help="Of its calls that bring none.")]
+Note = Annotated[str | None, typer.Option(help="For whoever reads the list.")]
+ViewerOnly = Annotated[bool, typer.Option("--viewer", help="It may read figures of its account, and make no calls.")]
 Admin = Annotated[bool, typer.Option("--admin", help="It may also manage the whole installation.")]
 Manage = Annotated[
     bool, typer.Option("--manage", help="It may also manage its account. An account's first key always may.")
@@ -42,17 +59,42 @@ app = typer.Typer(help="Keys: made, listed, rotated, revoked, taken over.", no_a
 def create(
     name: Name = "key",
     account: Account = ROOT_ACCOUNT,
+    budget_usd: BudgetUsd = None,
+    budget_period: BudgetPeriod = "never",
+    rpm: Rpm = None,
+    tpm: Tpm = None,
+    concurrency: Concurrency = None,
     models: Models = None,
     expires: Expires = None,
+    address: Addresses = None,
+    route: Routes = None,
+    tag: Tag = None,
+    note: Note = None,
     admin: Admin = False,
     manage: Manage = False,
+    viewer: ViewerOnly = False,
     json: Json = False,
     config: ConfigFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """Make a key and print it, this once."""
-    grant = _grant(name, account, models, expires)
-    grant = msgspec.structs.replace(grant, admin=admin, manage=manage)
+    if viewer and (admin or manage):
+        raise typer.BadParameter("a viewer's key neither manages nor administers")
+    grant = msgspec.structs.replace(
+        _grant(name, account, models, expires),
+        admin=admin,
+        manage=manage,
+        role="viewer" if viewer else None,
+        budget_nanos=None if budget_usd is None else amount.nanos(budget_usd),
+        budget_period=budget_period,
+        requests_per_minute=rpm,
+        tokens_per_minute=tpm,
+        concurrency=concurrency,
+        addresses=tuple(address or ()),
+        routes=tuple(route or ()),
+        default_tag=tag,
+        note=note,
+    )
     with output.refusals(), opened(config, data_dir) as (_, store):
         issued = store.keys.create(grant)
     if json:
@@ -66,6 +108,8 @@ def create(
 def import_(
     name: Name = "imported",
     account: Account = ROOT_ACCOUNT,
+    budget_usd: BudgetUsd = None,
+    budget_period: BudgetPeriod = "never",
     models: Models = None,
     expires: Expires = None,
     admin: Admin = False,
@@ -75,8 +119,13 @@ def import_(
     data_dir: DataDir = None,
 ) -> None:
     """Read any string on standard input, make it a key and print its id."""
-    grant = _grant(name, account, models, expires)
-    grant = msgspec.structs.replace(grant, admin=admin, manage=manage)
+    grant = msgspec.structs.replace(
+        _grant(name, account, models, expires),
+        admin=admin,
+        manage=manage,
+        budget_nanos=None if budget_usd is None else amount.nanos(budget_usd),
+        budget_period=budget_period,
+    )
     with output.refusals():
         key = _read_key()
         with opened(config, data_dir) as (_, store):

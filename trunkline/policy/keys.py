@@ -150,8 +150,10 @@ def require_route(record: KeyRecord, route: KeyRoute) -> None:
 
 
 def require_address(record: KeyRecord, address: str | None) -> None:
-    """Raises Forbidden (`address_not_allowed`) when the key is kept to networks that `address` is not in. `address`: the
-    client's, IPv4 or IPv6, None when it is not known."""
+    """Raises Forbidden (`address_not_allowed`) when the key is kept to networks that `address` is not in.
+
+    `address`: the client's, IPv4 or IPv6, None when it is not known.
+    """
     limits = record.limits
     if limits is None or not limits.addresses:
         return
@@ -191,28 +193,55 @@ def require(record: KeyRecord, scope: Scope) -> None:
 
 
 def matches(globs: tuple[str, ...], name: str) -> bool:
-    """Does any glob match the whole name? Case is folded on both sides."""
-    folded = name.casefold()
-    return any(fnmatch.fnmatchcase(folded, glob.casefold()) for glob in globs)
+    """Does any glob match the whole name, and none that begins with `!`? With `!` alone the rest of the world is meant.
+    Case is folded on both sides."""
+    allowed, denied = _halves(globs)
+    return not _any(denied, name) and (_any(allowed, name) if allowed else bool(denied))
 
 
 def permitted(record: KeyRecord, route: Route) -> tuple[Deployment, ...]:
-    """The deployments of the route that the key may use, in the route's order, never none.
+    """The deployments of the route that the key may use, in the route's order, never none. Raises Forbidden."""
+    return narrowed(route, route.deployments, record.models, "This key")
 
-    A name that the key lists, alias or id, brings its whole route. One that it does not list brings those deployments
-    whose model ids it does. Raises Forbidden when nothing is left.
+
+def narrowed(
+    route: Route, deployments: tuple[Deployment, ...], globs: tuple[str, ...], whose: str
+) -> tuple[Deployment, ...]:
+    """Those of `deployments` that the globs of a key or an account leave, in their order, never none.
+
+    A name that is listed, alias or id, brings the whole route. One that is not brings those deployments whose model ids
+    are. What a `!` names is never among them. Raises Forbidden when nothing is left; `whose` begins its sentence.
     """
-    globs = record.models
-    if not globs or matches(globs, route.asked) or (route.alias is not None and matches(globs, route.alias)):
-        return route.deployments
-    left = tuple(deployment for deployment in route.deployments if matches(globs, deployment.model_id))
+    if not globs:
+        return deployments
+    allowed, denied = _halves(globs)
+    names = (route.asked,) if route.alias is None else (route.asked, route.alias)
+    left = deployments
+    if allowed and not any(_any(allowed, name) for name in names):
+        left = tuple(one for one in left if _any(allowed, one.model_id))
+    if denied:
+        banned = any(_any(denied, name) for name in names)
+        left = () if banned else tuple(one for one in left if not _any(denied, one.model_id))
     if not left:
         raise Forbidden(
-            f"This key may not use the model {route.asked!r}; it may use {', '.join(globs)}.",
+            f"{whose} may not use the model {route.asked!r}; it may use {', '.join(globs)}.",
             code="model_not_allowed",
             param="model",
         )
     return left
+
+
+def _any(globs: tuple[str, ...], name: str) -> bool:
+    folded = name.casefold()
+    return any(fnmatch.fnmatchcase(folded, glob) for glob in globs)
+
+
+@functools.lru_cache(maxsize=4096)
+def _halves(globs: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What they allow and what they take away, in folded case."""
+    folded = tuple(glob.casefold() for glob in globs)
+    denied = tuple(glob[1:] for glob in folded if glob.startswith("!"))
+    return tuple(glob for glob in folded if not glob.startswith("!")), denied
 
 
 def check_import(key: str, shape: KeyShape) -> None:

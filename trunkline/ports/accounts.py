@@ -72,10 +72,12 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """`parent_id`: only its children, else the whole subtree, flat. `external_ref`: the one that is called so."""
+    """`parent_id`: only its children, else all that is below `within`, flat. `itself`: `within` too. `external_ref`:
+    those that are called so. `archived`: those that have ended, too."""
 
-    parent_id: AccountId | None = None
+    parent_id: str | None = None
     external_ref: str | None = None
+    itself: bool = False
     archived: bool = False
 
 
@@ -92,7 +94,7 @@ class AccountStore(Protocol):
         ...
 
     def page(self, wanted: AccountFilter, cursor: Cursor, *, within: AccountId) -> Page[Account]:
-        """`within` itself is listed first of all. In the order in which they were made."""
+        """In the order in which they were made."""
         ...
 
     def show(self, account_id: str, *, within: AccountId) -> Account: ...

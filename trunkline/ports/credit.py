@@ -36,11 +36,12 @@ class CreditDraft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
-    """`account_id` is the account whose wallet pays, None when none does; then all figures are 0. `credit_nanos` is
-    what was paid in less what was taken out; `free_nanos` what is neither spent nor held, below 0 after an overshoot.
-    `total_nanos` is all that was ever paid in."""
+    """`account_id` is the account whose wallet pays; None, and all figures 0, when none does, or (`is_above`) one does
+    that is further up than the caller sees. `credit_nanos` is what was paid in less what was taken out; `free_nanos`
+    what is neither spent nor held, below 0 after an overshoot. `total_nanos` is all that was ever paid in."""
 
     account_id: AccountId | None
+    is_above: bool = False
     credit_nanos: int = 0
     spent_nanos: int = 0
     held_nanos: int = 0
@@ -53,7 +54,7 @@ class CreditStore(Protocol):
     (`account_not_found`) outside `within`, InvalidRequest with `param`.
 
     Only an owner makes credit out of nothing. Any other actor moves it: a top-up comes out of the nearest wallet above
-    the account, and a debit goes back there (nothing moves where there is no wallet above). Forbidden (`above_only`)
+    the account, and a debit goes back there (nothing moves where there is none up to the root). Forbidden (`above_only`)
     for an actor of the account itself. `entry_id` is the caller's own name for it (1 to 64 printable characters): the
     same again with the same amount changes nothing and answers as the first time, with another amount it is
     InvalidRequest (`entry_exists`).
@@ -68,8 +69,7 @@ class CreditStore(Protocol):
         ...
 
     def balance(self, account_id: str, *, within: AccountId) -> Balance:
-        """Of the wallet that pays for the account's calls. When that is further up than `within`, the account sees its
-        figures but not its id."""
+        """Of the wallet that pays for the account's calls."""
         ...
 
     def page(self, account_id: str, cursor: Cursor, *, within: AccountId) -> Page[CreditEntry]:

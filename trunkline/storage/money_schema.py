@@ -68,7 +68,6 @@ credit_entries = Table(
     Column("actor", String(64), nullable=False),
     Column("created_at", Float(53), nullable=False),
     PrimaryKeyConstraint("account_id", "credit_id"),
-    UniqueConstraint("credit_id"),
 )
 
 # `source`: a budget's id, or `wallet:` and an account's. `limit_nanos` follows the budget or the credit.

@@ -1,4 +1,5 @@
-"""Every table. Each row belongs to an account: `account_id` is in every primary and foreign key.
+"""The tables of accounts, keys and what is kept for callers. Each row belongs to an account: `account_id` is in every
+primary and foreign key. Those of people and of money are beside it, in tenant_schema.py and money_schema.py.
 
 `version` is the one exception: a single row about the installation as a whole. Times are Unix seconds.
 A change here needs a migration beside it; a test compares the two.
@@ -7,6 +8,7 @@ A change here needs a migration beside it; a test compares the two.
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -23,6 +25,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    false,
 )
 
 metadata = MetaData(
@@ -35,6 +38,7 @@ metadata = MetaData(
     }
 )
 
+# `models` is a JSON list of globs, `metadata` a JSON object of text.
 accounts = Table(
     "accounts",
     metadata,
@@ -42,8 +46,16 @@ accounts = Table(
     Column("parent_id", String(64), ForeignKey("accounts.account_id"), nullable=True, index=True),
     Column("name", String(200), nullable=False),
     Column("created_at", Float(53), nullable=False),
+    Column("archived_at", Float(53), nullable=True),
+    Column("models", Text, nullable=False, server_default="[]"),
+    Column("markup_millionths", Integer, nullable=True),
+    Column("default_tag", String(64), nullable=True),
+    Column("external_ref", String(200), nullable=True, index=True),
+    Column("metadata", Text, nullable=False, server_default="{}"),
 )
+Index("ix_accounts_created_at_account_id", accounts.c.created_at, accounts.c.account_id)
 
+# `addresses` and `routes` are JSON lists; empty means all. `owner_id`: a service account or a user.
 keys = Table(
     "keys",
     metadata,
@@ -57,11 +69,22 @@ keys = Table(
     Column("expires_at", Float(53), nullable=True),
     Column("revoked_at", Float(53), nullable=True),
     Column("last_used_at", Float(53), nullable=True),
+    Column("viewer", Boolean(create_constraint=False), nullable=False, server_default=false()),
+    Column("requests_per_minute", BigInteger, nullable=True),
+    Column("tokens_per_minute", BigInteger, nullable=True),
+    Column("concurrency", Integer, nullable=True),
+    Column("addresses", Text, nullable=False, server_default="[]"),
+    Column("routes", Text, nullable=False, server_default="[]"),
+    Column("default_tag", String(64), nullable=True),
+    Column("note", String(500), nullable=True),
+    Column("owner_id", String(64), nullable=True, index=True),
+    Column("created_by", String(64), nullable=True),
     PrimaryKeyConstraint("account_id", "key_id"),
     UniqueConstraint("key_id"),
 )
+Index("ix_keys_created_at_key_id", keys.c.created_at, keys.c.key_id)
 
-# A key has one secret, and for a rotation's grace two.
+# A key has one secret, and for a rotation's grace two. `retires`: the first use of this one ends those before it.
 key_secrets = Table(
     "key_secrets",
     metadata,
@@ -73,6 +96,7 @@ key_secrets = Table(
     Column("created_at", Float(53), nullable=False),
     Column("expires_at", Float(53), nullable=True),
     Column("revoked_at", Float(53), nullable=True),
+    Column("retires", Boolean(create_constraint=False), nullable=False, server_default=false()),
     PrimaryKeyConstraint("account_id", "key_id", "public_id"),
     ForeignKeyConstraint(["account_id", "key_id"], ["keys.account_id", "keys.key_id"]),
     UniqueConstraint("public_id"),

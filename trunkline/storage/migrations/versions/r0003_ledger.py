@@ -55,7 +55,6 @@ def _credit_entries() -> None:
         sa.Column("created_at", sa.Float(53), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "credit_id", name="pk_credit_entries"),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.account_id"], name="fk_credit_entries_account_id"),
-        sa.UniqueConstraint("credit_id", name="uq_credit_entries_credit_id"),
     )
 
 
