@@ -10,6 +10,7 @@ import pytest
 import uvloop
 
 from tests.http.stored import House, migrated, open_house
+from tests.http.till import Till
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -30,3 +31,16 @@ def stored_house(tmp_path: Path, current: bytes) -> Iterator[House]:
     made = open_house(tmp_path, current)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def shared_till(tmp_path_factory: pytest.TempPathFactory, current: bytes) -> Iterator[Till]:
+    made = Till(tmp_path_factory.mktemp("till"), current)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def till(shared_till: Till) -> Till:
+    shared_till.reset()
+    return shared_till

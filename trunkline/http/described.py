@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
@@ -58,9 +57,9 @@ def described(
 ) -> type[Operation]:
     """What stands in the OpenAPI document about a route: `operation_class=described(Answer, body=Asked)`."""
 
-    @dataclass
     class Described(Operation):
-        def __post_init__(self) -> None:
+        def __init__(self, **fields: Any) -> None:
+            super().__init__(**fields)
             # The library writes whatever mappings it finds here as they are.
             if body is not None:
                 required = any(field.required for field in msgspec.structs.fields(body))

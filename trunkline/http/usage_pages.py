@@ -143,7 +143,7 @@ def named(accounts: AccountStore, within: AccountId) -> dict[AccountId, Account]
     known: dict[AccountId, Account] = {}
     cursor, more = Cursor(limit=MOST_ITEMS), True
     while more:
-        page = accounts.page(AccountFilter(archived=True), cursor, within=within)
+        page = accounts.page(AccountFilter(itself=True, archived=True), cursor, within=within)
         known.update((account.id, account) for account in page.items)
         more = page.has_more and bool(page.items)
         cursor = Cursor(limit=MOST_ITEMS, after=page.items[-1].id if page.items else None)

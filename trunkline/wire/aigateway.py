@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from trunkline.wire.amounts import NULL, Cents, Dollars
+from trunkline.wire.amounts import Cents, Dollars
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Rate = Annotated[int, Meta(ge=1, le=1_000_000_000)]
@@ -269,19 +269,20 @@ class CallList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credit(msgspec.Struct, frozen=True, kw_only=True):
-    """Prepaid credit; null where calls are paid for later. `account_id` is whose credit pays: the nearest account
-    upwards that has any."""
+    """Prepaid credit of the nearest account upwards that has any; all null where calls are paid for later, or out of
+    credit further up than the key sees."""
 
     account_id: str | None
-    total_usd: Dollars = NULL
-    spent_usd: Dollars = NULL
-    held_usd: Dollars = NULL
-    available_usd: Dollars = NULL
+    total_usd: Dollars
+    spent_usd: Dollars
+    held_usd: Dollars
+    available_usd: Dollars
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
     """What the key may still spend. `available_*` is the least that credit and caps leave; null when nothing bounds
-    it."""
+    it. `balance_cents`: credit that is not spent; without credit what caps leave. `bounded_above`: accounts further up
+    than the key sees have caps or the credit, and may leave less."""
 
     object: Literal["balance"] = "balance"
     account_id: str
@@ -289,6 +290,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     balance_cents: Cents
     available_cents: Cents
     available_usd: Dollars
+    bounded_above: bool
     credit: Credit
     caps: list[BudgetCard]
 
