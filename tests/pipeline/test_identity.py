@@ -90,10 +90,10 @@ class Shelf:
     def retire(self, used: Sequence[bytes]) -> None:
         self._demand_reachable()
         self.retired.append(list(used))
-        for digest in used:
-            for before in self.records[digest].retires:
+        for first in used:
+            for before in self.records[first].retires:
                 self.records.pop(before, None)
-            self.records[digest] = msgspec.structs.replace(self.records[digest], retires=())
+            self.records[first] = msgspec.structs.replace(self.records[first], retires=())
         self.number += 1
 
     async def looked_at(self) -> None:
@@ -183,7 +183,7 @@ async def test_the_first_use_of_the_new_secret_ends_the_old_one(start: Start) ->
     with pytest.raises(Unauthenticated, match="was revoked"):
         await table.lookup("old")
     assert shelf.retired == [], "the store is told by the thread"
-    await table.stop()
+    await asyncio.to_thread(table._retire)
     assert shelf.retired == [[DIGEST("new")]]
 
 
@@ -540,3 +540,22 @@ async def test_recognising_a_key_costs_two_microseconds(start: Start) -> None:
     rounds = 10_000
     best_s = min(timeit.repeat(lambda: table.get(credential), number=rounds, repeat=20)) / rounds
     assert best_s < 2e-6
+
+
+async def test_what_is_beside_the_keys_is_known_before_they_are() -> None:
+    """A key that just got a budget must not be known without it."""
+    shelf = Shelf()
+    table = KeyTable(shelf, DIGEST, SHAPE, pace=UNHURRIED)
+    known: list[tuple[int, bool]] = []
+
+    def read() -> Callable[[], None]:
+        number = shelf.number
+        return lambda: known.append((number, DIGEST("young") in table._records))
+
+    table.beside = read
+    await table.start()
+    assert known == [(1, False)]
+    shelf.add(record("young"))
+    assert (await table.lookup("young")).key_id == "key_young"
+    assert known == [(1, False), (2, False)]
+    await table.stop()

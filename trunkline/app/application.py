@@ -86,6 +86,7 @@ class App:
         self._tasks: set[asyncio.Task[None]] = set()
         transports: dict[str, Transport] = {"http": self.network, "https": self.network, "sandbox": SandboxTransport()}
         self.money = Money(self.store, lambda: self.settings)
+        self.keys.beside = self.money.look
         self.requests = SqlRequestLog(settings.data_dir / "requests.db")
         recorder = Recorder(self.metrics, _status_of, self.requests)
         self.pipeline = Pipeline(self.keys, self._live(settings), transports, recorder, self.store.sidecar)

@@ -43,6 +43,16 @@ class Money:
         await ledger.recover()
         return treasury
 
+    def look(self) -> Callable[[], None]:
+        """In a thread: reads accounts and budgets. What it returns lets the loop know. Raises StoreUnavailable."""
+        tenancy = self._store.tenancy.tenancy()
+
+        def follow() -> None:
+            if self.treasury is not None:
+                self.treasury.follow(tenancy)
+
+        return follow
+
     async def close(self) -> None:
         """All that was handed over is written, and what is leased goes back."""
         if self.treasury is not None:

@@ -50,6 +50,9 @@ class KeyTable:
     ) -> None:
         self.on_change: Callable[[], None] | None = None
         """Called on the loop after the store's version moved and the table follows it."""
+        self.beside: Callable[[], Callable[[], None]] | None = None
+        """Reads, in a thread, what must be known of a key's account before the key is; what it returns is called on the
+        loop before the key is known."""
         self._store = store
         self._digest = digest
         self._shape = shape
@@ -78,8 +81,8 @@ class KeyTable:
         """Read the table and begin to watch. Raises StoreUnavailable."""
         loop = asyncio.get_running_loop()
         began_at = clock.monotonic_s()
-        version, records = await loop.run_in_executor(self._workers, self._read)
-        self._replace(version, records, began_at)
+        version, records, follow = await loop.run_in_executor(self._workers, self._read)
+        self._replace(version, records, began_at, follow)
         self._thread = threading.Thread(target=self._watch, args=(loop,), name="key-table", daemon=True)
         self._thread.start()
 
@@ -187,7 +190,9 @@ class KeyTable:
 
     async def _find(self, digest: bytes) -> KeyRecord | None:
         table = self._records
-        record = await asyncio.get_running_loop().run_in_executor(self._workers, self._store.find, digest)
+        record, follow = await asyncio.get_running_loop().run_in_executor(self._workers, self._look_up, digest)
+        if follow is not None:
+            follow()
         # A table that came meanwhile may be younger than this answer, so it is left alone: a key revoked in between
         # must not come back. The next look-up asks again.
         if digest in self._retired:
@@ -199,13 +204,23 @@ class KeyTable:
                 self._records[digest] = record
         return record
 
+    def _look_up(self, digest: bytes) -> tuple[KeyRecord | None, Callable[[], None] | None]:
+        record = self._store.find(digest)
+        if record is None or self.beside is None or self._store.version() == self._version:
+            return record, None
+        return record, self.beside()
+
     def _remember_miss(self, digest: bytes) -> None:
         if len(self._misses) >= self._pace.most_misses:
             self._misses.clear()
         self._misses[digest] = clock.monotonic_s() + self._pace.miss_s
 
-    def _replace(self, version: int, records: list[KeyRecord], began_at: float) -> None:
+    def _replace(
+        self, version: int, records: list[KeyRecord], began_at: float, follow: Callable[[], None] | None = None
+    ) -> None:
         moved = self._version is not None
+        if follow is not None:
+            follow()
         self._version = version
         self._records = table = {record.digest: record for record in records}
         # A table that was read before the store knew has them still; they are forgotten with the first that has not.
@@ -258,13 +273,15 @@ class KeyTable:
         if self._store.version() == self._version:
             self._confirmed_at = began_at
             return
-        version, records = self._read()
-        loop.call_soon_threadsafe(self._replace, version, records, began_at)
+        version, records, follow = self._read()
+        loop.call_soon_threadsafe(self._replace, version, records, began_at, follow)
 
-    def _read(self) -> tuple[int, list[KeyRecord]]:
-        # The version first: a change between the two is then seen again at the next look, never missed.
+    def _read(self) -> tuple[int, list[KeyRecord], Callable[[], None] | None]:
+        # The version first: a change between is then seen again at the next look, never missed. The accounts last: no
+        # key is younger than what is known of its budgets.
         version = self._store.version()
-        return version, self._store.live_keys()
+        records = self._store.live_keys()
+        return version, records, self.beside() if self.beside is not None else None
 
     def _flush(self) -> None:
         used = self._used.copy()

@@ -87,8 +87,8 @@ class Treasury:
         return self._options().durability == "strict"
 
     def follow(self, tenancy: Tenancy) -> None:
-        """Accounts or budgets have changed."""
-        if tenancy.version != self.tenancy.version:
+        """Accounts or budgets may have changed. An older snapshot than the one that is known changes nothing."""
+        if tenancy.version > self.tenancy.version:
             ended = changed(self.tenancy, tenancy)
             self.tenancy, self.scopes = tenancy, Scopes(tenancy)
             self.funds.drop(ended)
