@@ -29,9 +29,9 @@ NO_CALL = 1 << 56
 class Books:
     """A ledger, and the numbers of its process's calls."""
 
-    def __init__(self, data_dir: Path, times: HolderTimes = CALM, late: Late | None = None) -> None:
-        self.path = data_dir / "trunkline.db"
-        self.ledger = SqlLedger(self.path, data_dir, late, times)
+    def __init__(self, path: Path, times: HolderTimes = CALM, late: Late | None = None) -> None:
+        self.path = path
+        self.ledger = SqlLedger(path, late, times)
         self.numbers = CallNumbers()
         self.registered: list[tuple[int, int]] = []
         self.running: set[int] = set()
@@ -59,10 +59,8 @@ class Books:
 
 
 @asynccontextmanager
-async def opened_books(
-    data_dir: Path, times: HolderTimes = CALM, late: Late | None = None
-) -> AsyncIterator[Books]:
-    books = Books(data_dir, times, late)
+async def opened_books(path: Path, times: HolderTimes = CALM, late: Late | None = None) -> AsyncIterator[Books]:
+    books = Books(path, times, late)
     await books.start()
     yield books
     await books.ledger.close()

@@ -137,7 +137,7 @@ class FileConnection(sqlite3.Connection):
     file: tuple[int, int] | None = None
 
 
-def connect(path: Path, busy_s: float = BUSY_S) -> FileConnection:
+def connect(path: Path, busy_s: float | None = None) -> FileConnection:
     """A plain connection to a database that is there; transactions are begun and ended by statements. Raises
     sqlite3.Error."""
     # The identity is read first: if the file is replaced in between, the next use sees a difference and reopens.
@@ -145,7 +145,7 @@ def connect(path: Path, busy_s: float = BUSY_S) -> FileConnection:
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw",  # without `rw` a vanished database would come back empty
         uri=True,
-        timeout=busy_s,
+        timeout=BUSY_S if busy_s is None else busy_s,
         isolation_level=None,
         check_same_thread=False,
         factory=FileConnection,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +30,11 @@ _SETTLED_AT: Final = FIELDS.index("settled_at_ms")
 _SLOT_SHIFT: Final = 15
 # Statements of more rows are no faster (SQLite allows 32,766 variables, 1,000 rows).
 MOST_ROWS: Final = 32
+_NULLABLE: Final = {"tag": "", "end_user": "", "service_tier": "", "settled_at_ms": 0, "pots": "", "leases": ""}
+_PLAIN: Final = tuple(
+    (COLUMNS.index(name), empty) for name, empty in (_NULLABLE | {"estimated": 0, "batch": 0}).items()
+)
+"""(place, what stands for None or False)."""
 # What counts something; a difference of two entries is that of these.
 _COUNTS: Final = tuple(
     name for name in FIELDS if name.endswith("_tokens") or name in ("images", "cost_nanos", "upstream_cost_nanos")
@@ -95,9 +99,16 @@ def append_apart(connection: sqlite3.Connection, appending: Appending, holding: 
 
 
 def insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """One statement for all of them. `sqlite3` takes 0.3 us for a None or a bool, and 0.1 us for anything else: so these
+    go as empty texts and whole numbers, and the statement says what they are."""
     for at in range(0, len(rows), MOST_ROWS):
-        part = rows[at : at + MOST_ROWS]
-        connection.execute(_insert_statement(len(part)), list(chain.from_iterable(part)))
+        values: list[Any] = []
+        for row in rows[at : at + MOST_ROWS]:
+            plain = list(row)
+            for place, empty in _PLAIN:
+                plain[place] = plain[place] or empty
+            values += plain
+        connection.execute(_insert_statement(min(MOST_ROWS, len(rows) - at)), values)
 
 
 def read(connection: sqlite3.Connection, entry_ids: Iterable[int]) -> list[Row]:
@@ -111,7 +122,9 @@ def read(connection: sqlite3.Connection, entry_ids: Iterable[int]) -> list[Row]:
 
 @cache
 def _insert_statement(rows: int) -> str:
-    one = f"({', '.join('?' * len(COLUMNS))})"
+    empties = dict(_PLAIN)
+    columns = (f"nullif(?, {empties[place]!r})" if name in _NULLABLE else "?" for place, name in enumerate(COLUMNS))
+    one = f"({', '.join(columns)})"
     return f"INSERT INTO ledger ({', '.join(COLUMNS)}) VALUES {', '.join([one] * rows)}"  # noqa: S608 - as above
 
 
@@ -291,5 +304,6 @@ def row_of(entry: Entry) -> Row:
 
 def _content(entry: Entry) -> Row:
     """All that is stored but for the moment of writing, which another try changes."""
-    fields = astuple(entry)[:-1]
-    return (*fields[:_SETTLED_AT], *fields[_SETTLED_AT + 1 :])
+    fields = [field or None for field in astuple(entry)[:-1]]
+    fields[_SETTLED_AT] = None
+    return tuple(fields)

@@ -48,6 +48,11 @@ class Holder(msgspec.Struct, frozen=True, array_like=True):
     oldest_number: int
 
 
+def slot_folder(database: Path) -> Path:
+    """Beside the database, since whoever uses it must meet the others there."""
+    return Path(f"{database.resolve()}.holders")
+
+
 class SlotFiles:
     """A folder with a file for each slot, which the process of that slot keeps locked for as long as it lives."""
 

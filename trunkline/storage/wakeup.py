@@ -48,11 +48,11 @@ _decode = msgspec.msgpack.Decoder(_Question | _Answer).decode
 
 
 class Wakeups:
-    """Fulfils ports.recall.Recall between the processes that share a data directory. Between `start` and `close`."""
+    """Fulfils ports.recall.Recall between the processes that share a database. Between `start` and `close`."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, database: Path) -> None:
         self.on_asked: Asked | None = None
-        self._folder = socket_folder(data_dir)
+        self._folder = socket_folder(database)
         self._slot = 0
         self._socket: socket.socket | None = None
         self._numbers = count(1)
@@ -155,12 +155,12 @@ class Wakeups:
                 done.set_result(None)
 
 
-def socket_folder(data_dir: Path) -> Path:
-    """The same for every process: in the data directory, or among temporary files when its path is too long."""
-    folder = data_dir.absolute() / "run"
+def socket_folder(database: Path) -> Path:
+    """The same for every process: beside the database, or among temporary files when its path is too long."""
+    folder = Path(f"{database.resolve()}.run")
     if len(os.fsencode(folder / str(SLOTS))) <= LONGEST_PATH:
         return folder
-    digest = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:16]
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"trunkline-{os.getuid()}-{digest}"
 
 
