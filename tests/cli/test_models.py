@@ -36,8 +36,8 @@ def ids(*arguments: str) -> list[str]:
 
 def test_a_fresh_machine_has_the_sandbox() -> None:
     table = run().stdout.splitlines()
-    assert table[0].split() == ["MODEL", "PROVIDER", "CONTEXT", "INPUT", "$/M", "OUTPUT", "$/M"]
-    assert table[1].split() == ["sandbox/echo", "sandbox", "1,000,000", "0", "0"]
+    assert table[0].split() == ["MODEL", "PROVIDER", "CONTEXT", "INPUT", "$/M", "OUTPUT", "$/M", "MODALITIES"]
+    assert table[1].split() == ["sandbox/echo", "sandbox", "1,000,000", "0", "0", "text", ">", "text"]
     assert "sandbox/echo" in ids()
     assert "openai/gpt-4o" not in ids()
 
@@ -47,14 +47,15 @@ def test_a_key_in_the_environment_brings_its_models(monkeypatch: pytest.MonkeyPa
     assert ids("--search", "GPT-4O-MINI")[0] == "openai/gpt-4o-mini"
     done = run("--search", "gpt-4o-mini")
     assert "sk-secret" not in done.stdout + done.stderr
-    assert done.stdout.splitlines()[1].split() == ["openai/gpt-4o-mini", "openai", "128,000", "0.15", "0.6"]
+    assert done.stdout.splitlines()[1].split()[:5] == ["openai/gpt-4o-mini", "openai", "128,000", "0.15", "0.6"]
+    assert done.stdout.splitlines()[1].endswith("text+image > text")
 
 
 def test_the_settings_file_counts(tmp_path: Path) -> None:
     file = tmp_path / "here.toml"
     file.write_text('[models.fast]\ndeployments = ["sandbox/echo"]\n[prices."sandbox/echo"]\ninput = 1.5\n')
     assert ids("--config", str(file))[0] == "fast"
-    assert run("--config", str(file), "--search", "fast").stdout.splitlines()[1].split()[-2:] == ["1.5", "0"]
+    assert run("--config", str(file), "--search", "fast").stdout.splitlines()[1].split()[3:5] == ["1.5", "0"]
 
 
 def test_all_searches_the_whole_catalog() -> None:
@@ -77,7 +78,15 @@ def test_bad_settings_are_a_sentence_and_exit_code_1(tmp_path: Path) -> None:
 
 
 def test_what_is_not_known_is_a_dash() -> None:
-    assert row(Listing(id="p/m", provider_id="p")) == ("p/m", "p", "-", "-", "-")
+    assert row(Listing(id="p/m", provider_id="p")) == ("p/m", "p", "-", "no price", "no price", "-")
     price = Price(version="v", input=NanosPerMillion(75_000_000))
     model = Model(id="p/m", provider="p", upstream="m", name="m", price=price)
-    assert row(Listing(id="p/m", provider_id="p", model=model))[3:] == ("0.075", "-")
+    assert row(Listing(id="p/m", provider_id="p", model=model))[3:] == ("0.075", "-", "-")
+
+
+def test_filters() -> None:
+    assert ids("--capability", "vision", "--provider", "sandbox") == ["sandbox/vision"]
+    assert ids("--modality", "embedding") == ["sandbox/embed"]
+    assert all(one.startswith("anthropic/") for one in ids("--all", "--provider", "anthropic", "--search", "opus"))
+    done = run("--capability", "fly", exit_code=1)
+    assert "there are json_schema, reasoning" in done.stderr

@@ -2,22 +2,29 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, cast
 
 import msgspec
 import pytest
 
 from trunkline.catalog.catalog import load_catalog
+from trunkline.catalog.prices import Price, PriceTier
 from trunkline.catalog.providers import PROVIDERS
 from trunkline.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from trunkline.http import models
 from trunkline.http.asgi import Message, Receive, Scope, Send
 from trunkline.http.door import Door
-from trunkline.http.models import UNDATED, ModelLists, ModelRoutes, Page, page_of, read_query
+from trunkline.http.model_filter import ModelFilter
+from trunkline.http.models import UNDATED, ModelLists, ModelRoutes, Page, Wanted, page_of, read_query
 from trunkline.ids import AccountId, KeyId
+from trunkline.money import NanosPerMillion
 from trunkline.pipeline.identity import KeyTable
+from trunkline.policy import metering
 from trunkline.ports.keys import KeyRecord
 from trunkline.routing.table import Available, Listing, RouteOptions, RouteTable
+from trunkline.wire import openai_models
+from trunkline.wire.usage import Usage
 
 CATALOG = load_catalog(dt.date(2026, 11, 21))
 KEY = "sk-tl-test"
@@ -68,7 +75,10 @@ async def get(
     path: str, routes: RouteTable, *globs: str, query: str = "", key: str = KEY, version: str | None = None
 ) -> Answer:
     door = Door(cast("KeyTable", Keys(*globs)), None, no_lifespan)
-    served = ModelRoutes(door, lambda: routes)
+    return await got(ModelRoutes(door, lambda: routes), path, query, key, version)
+
+
+async def got(served: ModelRoutes, path: str, query: str = "", key: str = KEY, version: str | None = None) -> Answer:
     headers = [(b"authorization", b"Bearer " + key.encode())]
     if version is not None:
         headers.append((b"anthropic-version", version.encode()))
@@ -107,7 +117,83 @@ async def test_the_list_in_openais_shape() -> None:
     assert gpt["pricing"] == {**gpt["pricing"], "input": 2.5, "cached_input": 1.25, "output": 10}
     assert alias["provider"] == "openai"
     assert alias["context_window"] == 128_000
+    assert gpt["pricing"]["variants"]["batch"]["input"] == 1.25
+    assert gpt["pricing_version"].startswith("genai-prices ")
+    assert gpt["context_length"] == gpt["context_window"]
     assert echo["pricing"]["input"] == 0
+
+
+async def test_a_model_without_a_price_says_so() -> None:
+    row = PROVIDERS["openai"]
+    routes = RouteTable(CATALOG, Available(providers={"office": row}, reported={"office": ("llama",)}))
+    by_id = {model["id"]: model for model in (await get("/v1/models", routes)).json()["data"]}
+    assert by_id["office/llama"]["pricing"] is by_id["office/llama"]["pricing_version"] is None
+
+
+async def test_a_caller_sees_what_he_pays() -> None:
+    routes = table("openai")
+
+    async def priced(path: str, markup: int) -> Any:
+        door = Door(cast("KeyTable", Keys()), None, no_lifespan)
+        answer = await got(ModelRoutes(door, lambda: routes, lambda record: markup), path)
+        found = answer.json()
+        return found if "data" not in found else {model["id"]: model for model in found["data"]}["openai/gpt-4o"]
+
+    for path in ("/v1/models", "/v1/models/openai/gpt-4o"):
+        plain, more, less = [await priced(path, markup) for markup in (0, 50_000, -100_000)]
+        assert [one["pricing"]["input"] for one in (plain, more, less)] == [2.5, 2.625, 2.25]
+        assert more["pricing"]["variants"]["batch"]["output"] == 5.25
+        assert len({one["pricing_version"] for one in (plain, more, less)}) == 3
+
+
+def test_what_is_shown_is_what_is_charged() -> None:
+    """A million tokens of each kind cost the figure that the list shows."""
+    price = Price(
+        version="v",
+        input=NanosPerMillion(2_000_000_001),
+        cached_input=NanosPerMillion(1_000_000_003),
+        output=NanosPerMillion(7_000_000_007),
+        tiers=(PriceTier(above_input_tokens=1_500_000, input=NanosPerMillion(3_000_000_009)),),
+        batch_discount_millionths=500_000,
+    )
+    shown = models.pricing(price, 50_000)
+    tariff = metering.tariff_of(price, 50_000)
+    assert tariff is not None
+    nano = 10 ** (openai_models.PRICE_PLACES - 9)
+    for usage, figures, kind, batch in (
+        (Usage(input_tokens=10**6, output_tokens=0), shown.figures, "input", False),
+        (Usage(input_tokens=10**6, output_tokens=0, cached_input_tokens=10**6), shown.figures, "cached_input", False),
+        (Usage(input_tokens=0, output_tokens=10**6), shown.figures, "output", False),
+        (Usage(input_tokens=0, output_tokens=10**6), shown.variants["batch"], "output", True),
+    ):
+        assert metering.cost(tariff, usage, batch=batch).cost_nanos == round(Fraction(figures[kind], nano))
+    assert shown.tiers == [(1_500_000, {"input": 3_000_000_009 * 1_050_000 * 10**6})]
+    assert shown.version == tariff.version
+
+
+async def test_filters_of_the_list() -> None:
+    routes = table("openai", "anthropic")
+
+    async def seen(query: str, version: str | None = None) -> list[str]:
+        answer = await get("/v1/models", routes, query=query, version=version)
+        return [model["id"] for model in answer.json()["data"]]
+
+    assert {one.partition("/")[0] for one in await seen("provider=anthropic")} == {"anthropic"}
+    assert {one.partition("/")[0] for one in await seen("provider=Anthropic&limit=9", "2023-06-01")} == {"anthropic"}
+    assert await seen("provider=sandbox&modality=image,text&capability=vision") == ["sandbox/vision"]
+    assert await seen("provider=google") == []
+    assert len(await seen("all=true&provider=google")) > 10
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [("provider=opanai", "openai"), ("modality=smell", "text"), ("capability=tools,fly", "json_schema")],
+)
+async def test_a_filter_that_nothing_fits_is_refused(query: str, said: str) -> None:
+    answer = await get("/v1/models", table("openai"), query=query)
+    assert answer.status == 400
+    assert answer.json()["error"]["param"] == query.partition("=")[0]
+    assert said in answer.json()["error"]["message"]
 
 
 async def test_what_is_not_known_is_null_and_a_day_is_always_given() -> None:
@@ -189,10 +275,13 @@ def test_a_wrong_query_is_refused_by_name(query: bytes, param: str) -> None:
 
 
 def test_a_right_query() -> None:
-    assert read_query(b"") == (False, Page())
-    assert read_query(b"all=true&limit=5&after_id=a%2Fb&other=1") == (True, Page(limit=5, after_id="a/b"))
-    assert read_query(b"all=TRUE")[0]
-    assert not read_query(b"all=0")[0]
+    assert read_query(b"") == (Wanted(), Page())
+    asked = read_query(b"all=true&limit=5&after_id=a%2Fb&other=1")
+    assert asked == (Wanted(everything=True), Page(limit=5, after_id="a/b"))
+    assert read_query(b"all=TRUE")[0].everything
+    assert not read_query(b"all=0")[0].everything
+    only = ModelFilter(provider="openai", modality="image", capability="tools")
+    assert read_query(b"provider=openai&modality=image&capability=tools")[0] == Wanted(only=only)
 
 
 def test_an_id_that_is_not_in_the_list_is_refused() -> None:
@@ -269,16 +358,17 @@ async def test_without_a_key_nothing_is_told(path: str) -> None:
 
 def test_lists_are_made_once_and_few_are_kept() -> None:
     lists = ModelLists(table())
-    assert lists.openai((), everything=False) is lists.openai((), everything=False)
-    assert lists.openai((), everything=True) is lists.openai(("sandbox/*",), everything=True)
+    assert lists.openai((), Wanted()) is lists.openai((), Wanted())
+    assert lists.openai((), Wanted(everything=True)) is lists.openai(("sandbox/*",), Wanted(everything=True))
+    assert lists.openai((), Wanted()) is not lists.openai((), Wanted(), 50_000)
     for n in range(100):
-        lists.openai((f"glob-{n}",), everything=False)
+        lists.openai((f"glob-{n}",), Wanted())
     assert len(lists._known) == models.MEMO_ENTRIES
 
 
 async def test_a_reload_is_seen_at_once() -> None:
     tables = [table()]
     served = ModelRoutes(Door(cast("KeyTable", Keys()), None, no_lifespan), lambda: tables[-1])
-    before = served.lists().openai((), everything=False)
+    before = served.lists().openai((), Wanted())
     tables.append(table("openai"))
-    assert len(served.lists().openai((), everything=False)) > len(before)
+    assert len(served.lists().openai((), Wanted())) > len(before)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 import pytest
 from anthropic.types import ModelInfo
@@ -8,7 +10,12 @@ from hypothesis import strategies as st
 from openai.types import Model
 
 from trunkline.wire import openai_models
-from trunkline.wire.openai_models import ModelFacts
+from trunkline.wire.openai_models import ModelFacts, Pricing
+
+
+def usd(figure: str) -> int:
+    return int(Decimal(figure) * 10**openai_models.PRICE_PLACES)
+
 
 KNOWN = ModelFacts(
     id="openai/gpt-4o-mini",
@@ -21,7 +28,12 @@ KNOWN = ModelFacts(
     input_modalities=("text", "image"),
     output_modalities=("text",),
     capabilities={"tools": True, "reasoning": None},
-    pricing={"input": 150_000_000, "cached_input": 75_000_000, "output": 600_000_000, "request": 0},
+    pricing=Pricing(
+        version="list 1a",
+        figures={"input": usd("0.15"), "cached_input": usd("0.075"), "output": usd("0.6"), "request": 0},
+        tiers=[(200_000, {"input": usd("0.3")})],
+        variants={"batch": {"input": usd("0.075")}},
+    ),
 )
 UNKNOWN = ModelFacts(id="office/llama", name="llama", provider="office", owned_by="office")
 
@@ -36,10 +48,20 @@ def test_openais_shape_with_our_facts_beside_it() -> None:
         "name": "GPT-4o mini",
         "provider": "openai",
         "context_window": 128_000,
+        "context_length": 128_000,
         "max_output_tokens": 16_384,
         "modalities": {"input": ["text", "image"], "output": ["text"]},
         "capabilities": {"tools": True, "reasoning": None},
-        "pricing": {"currency": "USD", "input": 0.15, "cached_input": 0.075, "output": 0.6, "request": 0},
+        "pricing": {
+            "currency": "USD",
+            "input": 0.15,
+            "cached_input": 0.075,
+            "output": 0.6,
+            "request": 0,
+            "tiers": [{"above_input_tokens": 200_000, "input": 0.3}],
+            "variants": {"batch": {"input": 0.075}},
+        },
+        "pricing_version": "list 1a",
     }
     listed = msgspec.json.decode(openai_models.openai_list([KNOWN, UNKNOWN]))
     assert listed["object"] == "list"
@@ -51,7 +73,7 @@ def test_openais_shape_with_our_facts_beside_it() -> None:
 def test_what_nobody_stated_is_null() -> None:
     one = msgspec.json.decode(openai_models.openai_model(UNKNOWN))
     assert one["created"] == 0
-    assert one["pricing"] is one["context_window"] is one["max_output_tokens"] is None
+    assert one["pricing"] is one["pricing_version"] is one["context_window"] is one["max_output_tokens"] is None
     assert one["modalities"] == {"input": None, "output": None}
 
 
@@ -67,13 +89,14 @@ def test_anthropics_shape() -> None:
     assert empty == {"data": [], "has_more": False, "first_id": None, "last_id": None}
 
 
-@given(st.integers(0, 10**15))
-def test_a_price_is_written_exactly(nanos: int) -> None:
-    facts = msgspec.structs.replace(UNKNOWN, pricing={"input": nanos})
+@given(st.integers(0, 10**30))
+def test_a_price_is_written_exactly(figure: int) -> None:
+    facts = msgspec.structs.replace(UNKNOWN, pricing=Pricing(version="v", figures={"input": figure}))
     text = openai_models.openai_model(facts).split(b'"input":')[-1].split(b"}")[0].decode()
     assert "e" not in text
     whole, _, part = text.partition(".")
-    assert int(whole) * 10**9 + int(part.ljust(9, "0")) == nanos
+    places = openai_models.PRICE_PLACES
+    assert int(whole) * 10**places + int(part.ljust(places, "0")) == figure
 
 
 @pytest.mark.parametrize("anthropic", [True, False])

@@ -26,6 +26,10 @@ class PriceTier(msgspec.Struct, frozen=True, kw_only=True):
     output: NanosPerMillion | None = None
     audio_input: NanosPerMillion | None = None
 
+    def figures(self) -> dict[str, int]:
+        """Kind -> nano-dollars, of the kinds that cost another price."""
+        return {kind: figure for kind in self.__struct_fields__[1:] if (figure := getattr(self, kind)) is not None}
+
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """`version` says where the figures come from. A missing kind is None; 0 must be declared.

@@ -7,15 +7,18 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from trunkline.catalog.prices import Price
 from trunkline.errors import InvalidRequest, NotFound, TrunklineError
 from trunkline.http.asgi import Headers, Receive, Scope, Send
 from trunkline.http.door import Door
+from trunkline.http.model_filter import ModelFilter
 from trunkline.http.problems import family_of
 from trunkline.policy import keys as key_policy
+from trunkline.policy import metering
 from trunkline.ports.keys import KeyRecord
 from trunkline.routing.table import Listing, RouteTable
 from trunkline.wire import openai_models
-from trunkline.wire.openai_models import ModelFacts
+from trunkline.wire.openai_models import ModelFacts, Pricing
 
 PREFIX = "/v1/models/"
 UNDATED = 1_767_225_600
@@ -34,6 +37,13 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     before_id: str | None = None
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which models: `everything` is the whole catalog, also what cannot be called for want of a credential."""
+
+    everything: bool = False
+    only: ModelFilter = ModelFilter()
+
+
 class _Known:
     """One list as it was last made, and its bytes once somebody asked for them."""
 
@@ -49,25 +59,35 @@ class ModelLists:
 
     def __init__(self, table: RouteTable) -> None:
         self.table = table
-        self._known: dict[tuple[tuple[str, ...], bool], _Known] = {}
+        self._known: dict[tuple[tuple[str, ...], Wanted, int], _Known] = {}
 
-    def openai(self, globs: tuple[str, ...], *, everything: bool) -> bytes:
-        known = self._lines(globs, everything=everything)
+    def openai(self, globs: tuple[str, ...], wanted: Wanted, markup_millionths: int = 0) -> bytes:
+        """The prices are what an account with this markup pays."""
+        known = self._lines(globs, wanted, markup_millionths)
         if known.body is None:
-            known.body = openai_models.openai_list([facts(line, undated=UNDATED) for line in known.lines])
+            known.body = openai_models.openai_list(
+                [facts(line, undated=UNDATED, markup_millionths=markup_millionths) for line in known.lines]
+            )
         return known.body
 
-    def anthropic(self, globs: tuple[str, ...], page: Page, *, everything: bool) -> bytes:
-        lines, has_more = page_of(self._lines(globs, everything=everything).lines, page)
+    def anthropic(self, globs: tuple[str, ...], wanted: Wanted, page: Page) -> bytes:
+        lines, has_more = page_of(self._lines(globs, wanted).lines, page)
         return openai_models.anthropic_list([facts(line, undated=None) for line in lines], has_more=has_more)
 
-    def _lines(self, globs: tuple[str, ...], *, everything: bool) -> _Known:
+    def _lines(self, globs: tuple[str, ...], wanted: Wanted, markup_millionths: int = 0) -> _Known:
         # The whole catalog is the same for everyone.
-        asked = ((), True) if everything else (globs, False)
+        asked = (() if wanted.everything else globs, wanted, markup_millionths)
         known = self._known.get(asked)
         if known is None:
-            listed = self.table.listing(everything=everything)
-            known = _Known(tuple(line for line in listed if everything or permitted(globs, line)))
+            wanted.only.check(self.table.listing(everything=True))
+            listed = self.table.listing(everything=wanted.everything)
+            known = _Known(
+                tuple(
+                    line
+                    for line in listed
+                    if (wanted.everything or permitted(globs, line)) and wanted.only.admits(line)
+                )
+            )
             if len(self._known) >= MEMO_ENTRIES:
                 del self._known[next(iter(self._known))]
             self._known[asked] = known
@@ -113,14 +133,13 @@ def _place(lines: Sequence[Listing], model_id: str, param: str) -> int:
     raise InvalidRequest(f"{param} is not the id of a model in this list.", param=param)
 
 
-def facts(line: Listing, *, undated: int | None) -> ModelFacts:
-    """`undated` stands for a day of release that is not known."""
+def facts(line: Listing, *, undated: int | None, markup_millionths: int = 0) -> ModelFacts:
+    """`undated` stands for a day of release that is not known. Prices are with the markup."""
     model = line.model
     if model is None:
         return ModelFacts(
             id=line.id, name=line.id, provider=line.provider_id, owned_by=line.provider_id, created=undated
         )
-    price = model.price
     return ModelFacts(
         id=line.id,
         name=model.name,
@@ -132,12 +151,32 @@ def facts(line: Listing, *, undated: int | None) -> ModelFacts:
         input_modalities=model.input_modalities,
         output_modalities=model.output_modalities,
         capabilities=msgspec.structs.asdict(model.capabilities),
-        pricing=price.figures() if price is not None else None,
+        pricing=pricing(model.price, markup_millionths) if model.price is not None else None,
     )
 
 
-def read_query(query: bytes) -> tuple[bool, Page]:
-    """`all`, and Anthropic's paging. Raises InvalidRequest, naming the parameter."""
+def pricing(price: Price, markup_millionths: int = 0) -> Pricing:
+    """What an account with this markup pays, exactly."""
+    factor = metering.MILLION * (metering.MILLION + markup_millionths)
+    variants = {name: _marked_up(way.figures(), factor) for name, way in price.variants.items()}
+    if "batch" not in variants and price.batch_discount_millionths:
+        less = (metering.MILLION - price.batch_discount_millionths) * (metering.MILLION + markup_millionths)
+        variants["batch"] = _marked_up(price.figures(), less)
+    return Pricing(
+        version=metering.version_of(price, markup_millionths),
+        figures=_marked_up(price.figures(), factor),
+        tiers=[(tier.above_input_tokens, _marked_up(tier.figures(), factor)) for tier in price.tiers],
+        variants=variants,
+    )
+
+
+def _marked_up(figures: Mapping[str, int], factor: int) -> dict[str, int]:
+    return {kind: figure * factor for kind, figure in figures.items()}
+
+
+def read_query(query: bytes) -> tuple[Wanted, Page]:
+    """`all`, `provider`, `modality`, `capability`, and Anthropic's paging. Raises InvalidRequest, naming the
+    parameter."""
     given: Mapping[str, str] = dict(parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True))
     everything = given.get("all", "false").lower()
     if everything not in ("true", "false", "1", "0"):
@@ -148,15 +187,21 @@ def read_query(query: bytes) -> tuple[bool, Page]:
     after_id, before_id = given.get("after_id"), given.get("before_id")
     if after_id is not None and before_id is not None:
         raise InvalidRequest("Give after_id or before_id, not both.", param="before_id")
-    return everything in ("true", "1"), Page(limit=int(limit), after_id=after_id, before_id=before_id)
+    only = ModelFilter(**{name: given.get(name, "") for name in ModelFilter.__struct_fields__})
+    wanted = Wanted(everything=everything in ("true", "1"), only=only)
+    return wanted, Page(limit=int(limit), after_id=after_id, before_id=before_id)
 
 
 class ModelRoutes:
-    """`table`: the routes of the settings that hold now; a reload replaces them."""
+    """`table`: the routes of the settings that hold now; a reload replaces them. `markup_of` is what the key's account
+    pays on top of the prices, in millionths."""
 
-    def __init__(self, door: Door, table: Callable[[], RouteTable]) -> None:
+    def __init__(
+        self, door: Door, table: Callable[[], RouteTable], markup_of: Callable[[KeyRecord], int] = lambda record: 0
+    ) -> None:
         self._door = door
         self._table = table
+        self._markup_of = markup_of
         self._lists = ModelLists(table())
 
     def lists(self) -> ModelLists:
@@ -182,16 +227,16 @@ class ModelRoutes:
         await self._door.answer(scope, send, 200, JSON, body)
 
     def _list(self, scope: Scope, record: KeyRecord) -> bytes:
-        everything, page = read_query(scope["query_string"])
+        wanted, page = read_query(scope["query_string"])
         if _anthropic(scope):
-            return self.lists().anthropic(record.models, page, everything=everything)
-        return self.lists().openai(record.models, everything=everything)
+            return self.lists().anthropic(record.models, wanted, page)
+        return self.lists().openai(record.models, wanted, self._markup_of(record))
 
     def _show(self, scope: Scope, record: KeyRecord) -> bytes:
         line = self.lists().one(record, scope["path"][len(PREFIX) :])
         if _anthropic(scope):
             return openai_models.anthropic_model(facts(line, undated=None))
-        return openai_models.openai_model(facts(line, undated=UNDATED))
+        return openai_models.openai_model(facts(line, undated=UNDATED, markup_millionths=self._markup_of(record)))
 
 
 def _anthropic(scope: Scope) -> bool:

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 import trunkline
 from trunkline.http import openapi_endpoints, openapi_protocols, openapi_responses, openapi_stored
+from trunkline.http.model_filter import CAPABILITIES
 from trunkline.http.operations import REF, Json
 from trunkline.http.operations import answers as _answers
 from trunkline.http.operations import json_content as _json
@@ -114,10 +115,22 @@ class ModelCard(msgspec.Struct):
     created: int
     owned_by: str
     provider: str
-    context_window: Annotated[int | None, Meta(description="Tokens.")] = None
-    pricing: Annotated[dict[str, Any] | None, Meta(description="USD per million tokens.")] = None
-    modalities: dict[str, Any] | None = None
-    capabilities: dict[str, Any] | None = None
+    context_window: Annotated[int | None, Meta(description="Tokens that it reads and writes in one call.")] = None
+    context_length: Annotated[int | None, Meta(description="The same under OpenRouter's name.")] = None
+    max_output_tokens: int | None = None
+    pricing: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description="What your account pays: USD per million tokens of each kind, such as `input`, `output` or "
+            "`cached_input`, USD for each `request` and `image`; `tiers` are those of long inputs, `variants` those of "
+            "batches and service tiers. Null: the model has no price, and keys with a budget cannot call it."
+        ),
+    ] = None
+    pricing_version: Annotated[
+        str | None, Meta(description="Names these figures; each call is recorded with the version it was charged by.")
+    ] = None
+    modalities: Annotated[dict[str, Any] | None, Meta(description="What it takes and gives.")] = None
+    capabilities: Annotated[dict[str, Any] | None, Meta(description="True, false, or null for not known.")] = None
 
 
 class ModelList(msgspec.Struct):
@@ -280,7 +293,7 @@ def _inference_paths() -> Json:
                 "listModels",
                 "The models that this key can call.",
                 _answers("The models.", _json("ModelList")),
-                parameters=[every],
+                parameters=[every, *_model_filters()],
             )
         },
         "/v1/models/{id}": {
@@ -293,6 +306,19 @@ def _inference_paths() -> Json:
             )
         },
     }
+
+
+def _model_filters() -> list[Json]:
+    described = {
+        "provider": "Only models of this provider.",
+        "modality": "Only models that take or give it, such as `image`.",
+        "capability": "Only models that can: " + ", ".join(f"`{name}`" for name in CAPABILITIES) + ".",
+    }
+    several = " Several with commas between."
+    return [
+        {"name": name, "in": "query", "description": told + several, "schema": {"type": "string"}}
+        for name, told in described.items()
+    ]
 
 
 def _health_paths() -> Json:

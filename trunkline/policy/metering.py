@@ -94,7 +94,7 @@ def tariff_of(price: Price | None, markup_millionths: int = 0) -> Tariff | None:
     """None for a model without a price. A negative markup is a discount."""
     if price is None:
         return None
-    version = f"{price.version} {_digest(price, markup_millionths)}".lstrip()
+    version = version_of(price, markup_millionths)
     variants = {
         name: _compiled(variant, version, markup_millionths, 0)
         for name, variant in price.variants.items()
@@ -107,6 +107,12 @@ def tariff_of(price: Price | None, markup_millionths: int = 0) -> Tariff | None:
         batch = _compiled(price, version, markup_millionths, price.batch_discount_millionths)
     plain = _compiled(price, version, markup_millionths, 0)
     return msgspec.structs.replace(plain, variants=variants, batch=batch)
+
+
+def version_of(price: Price, markup_millionths: int = 0) -> str:
+    """Where the price comes from, and a digest of every figure of it: two prices of one version cost the same."""
+    figures = encode((price, markup_millionths))
+    return f"{price.version} {hashlib.sha256(figures).hexdigest()[:_DIGEST_CHARACTERS]}".lstrip()
 
 
 def cost(tariff: Tariff, usage: Usage, *, images: int = 0, requests: int = 1, batch: bool = False) -> Cost:
@@ -217,11 +223,6 @@ def _refuse_unpriced(price: Price, demand: Demand, tokens: int) -> None:
             code=NOT_PRICED,
             param="model",
         )
-
-
-def _digest(price: Price, markup_millionths: int) -> str:
-    figures = encode((price, markup_millionths))
-    return hashlib.sha256(figures).hexdigest()[:_DIGEST_CHARACTERS]
 
 
 def _compiled(price: Price, version: str, markup_millionths: int, discount_millionths: int) -> Tariff:

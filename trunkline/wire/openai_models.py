@@ -8,16 +8,32 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
 from trunkline.wire.codec import encode
 
+PRICE_PLACES: Final = 21
+"""Decimals of a figure of `Pricing`: 9 of the list's price, 6 of a markup and 6 of a discount."""
+
+Figures = Mapping[str, int]
+"""Kind of price -> a whole number of 10**-PRICE_PLACES USD per million tokens (`request` and `image`: each)."""
+
+
+class Pricing(msgspec.Struct, frozen=True, kw_only=True):
+    """`version` says where the figures come from. `tiers`: what all tokens of an input of more than so many cost.
+    `variants`: what it costs when it is served in another way, such as `batch`, `flex` or `priority`."""
+
+    version: str
+    figures: Figures
+    tiers: Sequence[tuple[int, Figures]] = ()
+    variants: Mapping[str, Figures] = {}
+
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """`created`: Unix seconds. `pricing`: integer nano-dollars by kind of price, per million tokens except `request`
-    and `image`, which are each; None when the model has no price. Windows and limits are tokens."""
+    """`created`: Unix seconds. `pricing` is None when the model has no price. Windows and limits are tokens."""
 
     id: str
     name: str
@@ -29,7 +45,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     input_modalities: Sequence[str] | None = None
     output_modalities: Sequence[str] | None = None
     capabilities: Mapping[str, bool | None] = {}
-    pricing: Mapping[str, int] | None = None
+    pricing: Pricing | None = None
 
 
 class _Modalities(msgspec.Struct):
@@ -45,10 +61,12 @@ class _OpenAIModel(msgspec.Struct):
     name: str
     provider: str
     context_window: int | None
+    context_length: int | None
     max_output_tokens: int | None
     modalities: _Modalities
     capabilities: Mapping[str, bool | None]
-    pricing: dict[str, Raw] | None
+    pricing: dict[str, Any] | None
+    pricing_version: str | None
 
 
 class _OpenAIList(msgspec.Struct):
@@ -102,24 +120,33 @@ def _openai(model: ModelFacts) -> _OpenAIModel:
         name=model.name,
         provider=model.provider,
         context_window=model.context_window,
+        context_length=model.context_window,
         max_output_tokens=model.max_output_tokens,
         modalities=_Modalities(model.input_modalities, model.output_modalities),
         capabilities=model.capabilities,
-        pricing=_pricing(model.pricing),
+        pricing=_pricing(model.pricing) if model.pricing is not None else None,
+        pricing_version=model.pricing.version if model.pricing is not None else None,
     )
 
 
-def _pricing(prices: Mapping[str, int] | None) -> dict[str, Raw] | None:
+def _pricing(pricing: Pricing) -> dict[str, Any]:
     """USD per million tokens (`request` and `image`: USD each)."""
-    if prices is None:
-        return None
-    return {"currency": Raw(b'"USD"'), **{kind: Raw(_dollars(nanos)) for kind, nanos in prices.items()}}
+    written: dict[str, Any] = {"currency": "USD", **_figures(pricing.figures)}
+    if pricing.tiers:
+        written["tiers"] = [{"above_input_tokens": above, **_figures(figures)} for above, figures in pricing.tiers]
+    if pricing.variants:
+        written["variants"] = {name: _figures(figures) for name, figures in pricing.variants.items()}
+    return written
 
 
-def _dollars(nanos: int) -> bytes:
-    """A JSON number without an exponent and without float arithmetic: 75_000_000 is 0.075."""
-    whole, part = divmod(nanos, 1_000_000_000)
-    return f"{whole}.{part:09d}".rstrip("0").rstrip(".").encode()
+def _figures(figures: Figures) -> dict[str, Raw]:
+    return {kind: Raw(dollars(figure).encode()) for kind, figure in figures.items()}
+
+
+def dollars(figure: int) -> str:
+    """A JSON number of USD without an exponent and without float arithmetic, every decimal of it."""
+    whole, part = divmod(figure, 10**PRICE_PLACES)
+    return f"{whole}.{part:0{PRICE_PLACES}d}".rstrip("0").rstrip(".")
 
 
 def _anthropic(model: ModelFacts) -> _AnthropicModel:
