@@ -28,11 +28,16 @@ async def test_a_key_learns_of_itself(till: Till, path: str) -> None:
         "is_free_tier": False,
         "is_provisioning_key": False,
         "is_management_key": False,
-        "rate_limit": {"requests": 5, "interval": "1m"},
+        "workspace_id": till.a,
+        "byok_usage": 0,
         "models": ["a/*"],
         "expires_at": None,
     }
     assert {name: data[name] for name in known} == known
+    assert (data["rate_limit"]["requests"], data["rate_limit"]["interval"]) == (5, "1m")
+    [budget] = data["budgets"]
+    assert budget == data["effective_budget"]
+    assert (budget["limit_usd"], budget["reset_interval"], budget["resets_at"][-10:]) == (2, "weekly", "T00:00:00Z")
     assert {data[f"usage_{period}"] for period in ("daily", "weekly", "monthly")} == {0.250000001}
 
 

@@ -177,6 +177,8 @@ async def test_lists_hold_what_the_account_and_those_below_it_have(till: Till) -
     rest = (await till.ask("GET", f"/v1/keys?limit=3&after={first['last_id']}", "a")).body
     assert (first["has_more"], rest["has_more"]) == (True, False)
     assert {one["id"] for one in [*first["data"], *rest["data"]]} == {*own, below}
+    assert (await till.ask("GET", "/v1/keys?limit=3&offset=3", "a")).body["data"] == rest["data"]
+    assert (await till.ask("GET", "/v1/keys?offset=9", "a")).body["data"] == []
 
 
 @pytest.mark.parametrize(

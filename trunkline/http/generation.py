@@ -207,4 +207,5 @@ def generation(row: RequestRow) -> Generation:
         api_type=API_TYPES.get(row.endpoint),
         user_agent=row.user_agent,
         external_user=row.end_user,
+        workspace_id=row.account_id,
     )

@@ -14,10 +14,11 @@ from trunkline.http.described import Call, described, reply
 from trunkline.http.key_management import PERIODS, Found, KeyDesk, moment
 from trunkline.http.standing import caller
 from trunkline.policy import keys as key_policy
+from trunkline.ports.budget_store import BudgetFigures
 from trunkline.ports.credit import CreditStore
 from trunkline.ports.reports import Reports, Spend, SpendQuery
 from trunkline.wire.amounts import dollars
-from trunkline.wire.openrouter import Credits, CreditsAnswer, KeyFacts, KeyFactsAnswer, RateLimit
+from trunkline.wire.openrouter import Credits, CreditsAnswer, KeyBudget, KeyFacts, KeyFactsAnswer, RateLimit
 
 UNLIMITED = -1
 
@@ -74,6 +75,22 @@ def facts(found: Found, spend: Spend) -> KeyFacts:
         is_provisioning_key=manages,
         is_management_key=manages,
         rate_limit=RateLimit(requests=UNLIMITED if key.requests_per_minute is None else key.requests_per_minute),
+        budgets=[_budget(one) for one in found.budgets],
+        effective_budget=_budget(cap) if cap else None,
+        creator_user_id=key.created_by,
+        workspace_id=key.account_id,
         models=key.models,
         expires_at=moment(key.expires_at),
+    )
+
+
+def _budget(figures: BudgetFigures) -> KeyBudget:
+    budget = figures.budget
+    return KeyBudget(
+        budget_id=budget.id,
+        limit_usd=dollars(budget.limit_nanos),
+        spend_usd=dollars(figures.spent_nanos),
+        remaining_usd=dollars(figures.remaining_nanos),
+        reset_interval=PERIODS[budget.period],
+        resets_at=moment(figures.resets_at),
     )

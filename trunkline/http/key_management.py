@@ -62,13 +62,16 @@ _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-
 
 
 class KeysAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`include_disabled`: those that were revoked or have expired, too."""
+    """`include_disabled` or `include_expired`: those that were revoked or have expired, too. `after` costs the same
+    wherever the page is; `offset` counts from the beginning."""
 
     limit: Annotated[int, Meta(ge=1, le=MOST_ITEMS)] = 100
+    offset: Annotated[int, Meta(ge=0, le=MOST_ITEMS)] = 0
     after: str | None = None
     account_id: str | None = None
     sub_account_id: str | None = None
     include_disabled: bool = False
+    include_expired: bool = False
 
 
 class Cap(NamedTuple):
@@ -121,9 +124,12 @@ class KeyDesk:
 
     def page(self, wanted: KeysAsked, *, within: AccountId) -> tuple[list[Found], bool]:
         """With whether there are more."""
-        filters = KeyFilter(account_id=wanted.account_id or wanted.sub_account_id, ended=wanted.include_disabled)
-        page = self._keys.page(filters, Cursor(limit=wanted.limit, after=wanted.after), within=within)
-        return [Found(key, self._budgets_of(key)) for key in page.items], page.has_more
+        ended = wanted.include_disabled or wanted.include_expired
+        filters = KeyFilter(account_id=wanted.account_id or wanted.sub_account_id, ended=ended)
+        end = wanted.offset + wanted.limit
+        page = self._keys.page(filters, Cursor(limit=min(end, MOST_ITEMS), after=wanted.after), within=within)
+        shown = page.items[wanted.offset : end]
+        return [Found(key, self._budgets_of(key)) for key in shown], page.has_more
 
     def update(self, key_id: str, wanted: KeyChangeRequest, *, by: Actor, within: AccountId) -> Found:
         cap = cap_of(wanted)
@@ -311,6 +317,8 @@ def card(found: Found, spend: Spend) -> KeyCard:
         routes=key.routes,
         default_tag=key.default_tag,
         note=key.note,
+        creator_user_id=key.created_by,
+        workspace_id=key.account_id,
         created_at=moment(key.created_at) or "",
         last_used_at=moment(key.last_used_at),
         expires_at=moment(key.expires_at),

@@ -26,10 +26,44 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
 
     requests: int
     interval: str = "1m"
+    note: str = "Requests a minute; -1 is no limit."
 
 
-class KeyFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key may learn of itself. `limit_reset` is null for a limit that stays."""
+class KeyBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the limits of a key. `resets_at` is a moment of UTC, null for one that stays."""
+
+    scope: Literal["key_limit"] = "key_limit"
+    budget_id: str
+    guardrail_id: str | None = None
+    include_byok: bool = False
+    limit_usd: Dollars
+    spend_usd: Dollars
+    remaining_usd: Dollars
+    reset_interval: Reset | None
+    resets_at: str | None
+
+
+class FreeRequests(msgspec.Struct, frozen=True, kw_only=True):
+    """There is no free tier, so nothing is counted."""
+
+    limit: int = 0
+    remaining: int = 0
+    used: int = 0
+
+
+class OwnProvider(msgspec.Struct, frozen=True, kw_only=True):
+    """What calls with a provider's key of the caller's own cost: there are none."""
+
+    include_byok_in_limit: bool = False
+    byok_usage: int = 0
+    byok_usage_daily: int = 0
+    byok_usage_weekly: int = 0
+    byok_usage_monthly: int = 0
+
+
+class KeyFacts(OwnProvider, frozen=True, kw_only=True):
+    """What a key may learn of itself. `limit_reset` is null for a limit that stays. `effective_budget` is the one that
+    leaves the least. `workspace_id` is the account."""
 
     label: str
     name: str
@@ -45,8 +79,14 @@ class KeyFacts(msgspec.Struct, frozen=True, kw_only=True):
     is_free_tier: bool = False
     is_provisioning_key: bool
     is_management_key: bool
-    include_byok_in_limit: bool = False
     rate_limit: RateLimit
+    budgets: list[KeyBudget]
+    effective_budget: KeyBudget | None
+    free_model_daily_requests: FreeRequests = FreeRequests()
+    allowed_data_regions: tuple[str, ...] = ("global",)
+    creator_user_id: str | None
+    organization_id: str | None = None
+    workspace_id: str
     models: tuple[str, ...]
     expires_at: str | None
 
@@ -106,14 +146,17 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     is_byok: bool = False
     api_type: str | None
     app_id: int | None = None
-    origin: str | None = None
+    origin: str = ""
     http_referer: str | None = None
     user_agent: str | None
     external_user: str | None
     preset_id: str | None = None
     service_tier: str | None = None
-    data_region: str | None = None
+    data_region: str = "global"
     web_search_engine: str | None = None
+    workspace_id: str
+    session_id: str | None = None
+    response_cache_source_id: str | None = None
 
 
 class GenerationAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,8 +210,8 @@ class RotationRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     grace: str | Annotated[int, Meta(ge=0)] | None = None
 
 
-class KeyCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A key without its secret. `hash` is its id. Money is USD."""
+class KeyCard(OwnProvider, frozen=True, kw_only=True):
+    """A key without its secret. `hash` is its id, `workspace_id` its account. Money is USD."""
 
     id: str
     object: Literal["api_key"] = "api_key"
@@ -185,7 +228,6 @@ class KeyCard(msgspec.Struct, frozen=True, kw_only=True):
     limit_reset: Reset | None
     spend_cap_cents: Cents
     budgets: list[BudgetCard]
-    include_byok_in_limit: bool = False
     usage: Dollars
     usage_daily: Dollars
     usage_weekly: Dollars
@@ -198,6 +240,9 @@ class KeyCard(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[str, ...]
     default_tag: str | None
     note: str | None
+    creator_user_id: str | None
+    external_user: str | None = None
+    workspace_id: str
     created_at: str
     updated_at: str | None = None
     last_used_at: str | None
