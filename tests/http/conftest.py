@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from tests.http.organization_house import Organization, OrganizationHouse
 from tests.http.stored import House, migrated, open_house
 from tests.http.till import Till
 
@@ -44,3 +45,16 @@ def shared_till(tmp_path_factory: pytest.TempPathFactory, current: bytes) -> Ite
 def till(shared_till: Till) -> Till:
     shared_till.reset()
     return shared_till
+
+
+@pytest.fixture(scope="session")
+def organization_house(tmp_path_factory: pytest.TempPathFactory, current: bytes) -> Iterator[OrganizationHouse]:
+    made = OrganizationHouse(tmp_path_factory.mktemp("organizations"), current)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def organization(organization_house: OrganizationHouse) -> Organization:
+    """An account of its own, which sees nothing of what other tests do."""
+    return organization_house.organization()

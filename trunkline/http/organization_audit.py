@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from trunkline.errors import InvalidRequest, NotFound
 from trunkline.http.organization_routes import PREFIX, Asked, cursor_of, route
@@ -86,7 +86,7 @@ class AuditRoutes:
         return self._accounts.show(account_id, within=within).name
 
     def _shown(self, record: AuditRecord, names: dict[AccountId, str], within: AccountId) -> dict[str, Any]:
-        project = UNSET
+        project: wire.AuditProject | UnsetType = UNSET
         if record.account_id in names:
             project = wire.AuditProject(id=record.account_id, name=names[record.account_id])
         event = wire.AuditEvent(

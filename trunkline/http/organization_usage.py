@@ -333,10 +333,14 @@ def _add(left: Sums, right: Sums) -> Sums:
 
 
 def _cost(labels: dict[str, Any], sums: Sums) -> msgspec.Struct:
-    quantity, unit = (sums.images, "images") if sums.images else (sums.input_tokens + sums.output_tokens, "tokens")
-    counted = {"quantity": quantity, "quantity_unit": unit} if "line_item" in labels else {}
     amount = wire.Amount(value=Raw(usd_text(sums.cost_nanos).encode()))
-    return wire.CostsResult(**labels, **counted, amount=amount)  # type: ignore[arg-type]
+    tokens = sums.input_tokens + sums.output_tokens
+    # A model that counts both has no one unit.
+    if "line_item" not in labels or (tokens and sums.images):
+        return wire.CostsResult(**labels, amount=amount)
+    return wire.CostsResult(
+        **labels, amount=amount, quantity=tokens or sums.images, quantity_unit="images" if sums.images else "tokens"
+    )
 
 
 def _ids(given: list[str] | None) -> tuple[Any, ...] | None:

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 T = TypeVar("T")
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Name = Annotated[str, Meta(max_length=200)]
 Email = Annotated[str, Meta(pattern=r"^[^@\s]{1,64}@[^@\s]{1,255}$", description="An e-mail address.")]
 LifeSeconds = Annotated[int, Meta(ge=1, le=100 * 366 * 86_400, description="Seconds until the key ends.")]
 Limit = Annotated[int, Meta(ge=1, le=100, description="How many, at most.")]
