@@ -195,6 +195,7 @@ def test_a_service_tier_is_charged_as_the_provider_served_it() -> None:
     [
         (Demand(text_bytes=1000, max_output=100), 3_000_000 + 1_500_000),
         (Demand(text_bytes=1000, max_output=100, n=3), 3_000_000 + 4_500_000),
+        (Demand(text_bytes=1000, max_output=60, predicted=40, n=3), 3_000_000 + 4_500_000),
         (Demand(text_bytes=600, media_tokens=400, max_output=100), 3_000_000 + 1_500_000),
         (Demand(text_bytes=1000, cache_marked="5m"), 3_750_000),
         (Demand(text_bytes=1000, cache_marked="1h"), 6_000_000),
