@@ -2,96 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import pytest
 
 from tests.http.browser import Page, ask
-from tests.http.callers import CHILD, OTHER, SERVICES
+from tests.http.callers import CHILD, OTHER, SERVICES, Log, row
 from trunkline.http.admin import create_admin
 from trunkline.http.asgi import Application
 from trunkline.http.generation import API_TYPES, generation_routes
-from trunkline.ids import ROOT_ACCOUNT, AccountId, KeyId, call_id
-from trunkline.ports.reports import CallPage, CallQuery
-from trunkline.ports.requests import RequestRow
-
-TREES = {ROOT_ACCOUNT: {ROOT_ACCOUNT, CHILD, OTHER}, CHILD: {CHILD}, OTHER: {OTHER}}
-
-
-def row(number: int, account_id: AccountId, key_id: str, **changes: Any) -> RequestRow:
-    whole = RequestRow(
-        number=number,
-        account_id=account_id,
-        key_id=key_id,
-        request_id=f"req-{number}",
-        response_id=f"chatcmpl-{number}",
-        tag="alpha",
-        end_user="user-7",
-        endpoint="chat",
-        protocol="openai",
-        asked_model="fast",
-        model="sandbox/echo",
-        provider="sandbox",
-        status=200,
-        code=None,
-        stream=True,
-        attempts=1,
-        started_at_ms=1_777_600_000_250,
-        identify_us=1,
-        read_us=2,
-        route_us=3,
-        admit_us=4,
-        send_us=1_500,
-        relay_us=500,
-        settle_us=7,
-        total_us=2_017,
-        first_event_us=1_400,
-        input_tokens=10,
-        cached_input_tokens=4,
-        cache_write_tokens=1,
-        output_tokens=20,
-        reasoning_tokens=5,
-        cost_nanos=12_345_678,
-        upstream_cost_nanos=10_000_000,
-        estimated=False,
-        finish_reason="stop",
-        warnings="dropped logit_bias\nclamped max_tokens",
-        user_agent="client/1",
-    )
-    return msgspec.structs.replace(whole, **changes)
-
-
-class Log:
-    """A request log of a few rows; the reader of the house has tests of its own."""
-
-    def __init__(self, rows: list[RequestRow]) -> None:
-        self.rows = rows
-        self.asked: list[CallQuery] = []
-
-    async def calls(self, query: CallQuery) -> CallPage:
-        self.asked.append(query)
-        seen = [
-            one
-            for one in reversed(self.rows)
-            if one.account_id in TREES[query.root]
-            and (query.keys is None or one.key_id in query.keys)
-            and (query.before is None or one.number < query.before)
-        ]
-        return CallPage(calls=tuple(seen[: query.limit]), has_more=len(seen) > query.limit)
-
-    async def call(self, number: int, root: AccountId) -> RequestRow | None:
-        return self._one(root, "number", number)
-
-    async def answered(self, response_id: str, root: AccountId) -> RequestRow | None:
-        return self._one(root, "response_id", response_id)
-
-    async def requested(self, request_id: str, root: AccountId) -> RequestRow | None:
-        return self._one(root, "request_id", request_id)
-
-    def _one(self, root: AccountId, field: str, value: object) -> RequestRow | None:
-        found = (one for one in reversed(self.rows) if getattr(one, field) == value)
-        return next((one for one in found if one.account_id in TREES[root]), None)
+from trunkline.ids import KeyId, call_id
+from trunkline.ports.reports import CallQuery
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from tests.http.till import Till
 from trunkline.http.money import PREFIXES
 from trunkline.http.openapi import operations
 
+REFUSED = ("/user/new", "/budget/new", "/key/block", "/key/unblock")
 OWN = ("/admin", "/openapi.json", "/llms.txt")
 
 
@@ -20,14 +21,15 @@ async def test_every_route_is_behind_a_prefix_and_a_key(till: Till) -> None:
     for method, path, operation in described:
         assert path.startswith(PREFIXES), path
         assert operation["summary"], path
-        [(status, answer)] = operation["responses"].items()
-        assert status in ("200", "201"), path
-        assert answer["content"]["application/json"]["schema"]["type"] == "object", path
+        if path not in REFUSED:
+            [(status, answer)] = operation["responses"].items()
+            assert status in ("200", "201"), path
+            assert answer["content"]["application/json"]["schema"]["type"] in ("object", "array"), path
         reply = await till.send(method, path.replace("{", "").replace("}", ""), "nobody", b"")
         assert reply.refusal[:2] == (401, "invalid_api_key"), path
 
 
-TAGS = {"accounts", "keys", "budgets", "credit", "usage"}
+TAGS = {"accounts", "keys", "budgets", "credit", "usage", "litellm"}
 
 
 async def test_operations_have_names_of_their_own(till: Till) -> None:

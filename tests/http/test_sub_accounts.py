@@ -15,6 +15,7 @@ WHOLE: dict[str, Any] = {
     "external_ref": "customer-7",
     "spend_cap_cents": 1250.5,
     "rate_limit_rpm": 60,
+    "rate_limit_tpm": 9000,
     "allowed_models": ["sandbox/*", "!sandbox/slow"],
     "default_tag": "seven",
 }

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tests.http import browser
+from tests.http.callers import Log
 from tests.storage.conftest import PEPPER
 from trunkline import clock
 from trunkline.errors import Unauthenticated
@@ -20,9 +21,8 @@ from trunkline.ids import ROOT_ACCOUNT, AccountId
 from trunkline.policy.keys import KeyShape, digest, state
 from trunkline.ports.accounts import AccountDraft
 from trunkline.ports.keys import Grant, KeyRecord
-from trunkline.ports.reports import CallPage, CallQuery, Spend, SpendQuery, Sums, UsageBucket, UsagePage, UsageQuery
+from trunkline.ports.reports import Spend, SpendQuery, Sums, UsageBucket, UsagePage, UsageQuery
 from trunkline.ports.reports import UsageResult as Result
-from trunkline.ports.requests import RequestRow
 from trunkline.storage.accounts import SqlAccountStore
 from trunkline.storage.audit import SqlAuditLog
 from trunkline.storage.budgets import SqlBudgetStore
@@ -47,20 +47,6 @@ class Spent:
     async def spend(self, query: SpendQuery, at_s: float) -> Spend:
         spent = sum(self.nanos.values()) if query.key is None else self.nanos.get(query.key, 0)
         return Spend(day_nanos=spent, week_nanos=spent, month_nanos=spent, ever_nanos=spent)
-
-
-class EmptyLog:
-    async def calls(self, query: CallQuery) -> CallPage:
-        return CallPage(calls=(), has_more=False)
-
-    async def call(self, number: int, root: AccountId) -> RequestRow | None:
-        return None
-
-    async def answered(self, response_id: str, root: AccountId) -> RequestRow | None:
-        return None
-
-    async def requested(self, request_id: str, root: AccountId) -> RequestRow | None:
-        return None
 
 
 class Reply(msgspec.Struct):
@@ -144,13 +130,15 @@ class Till(Stores):
         self._file = found.file
         self.a, self.b, self.below_a, self.secrets = found.a, found.b, found.below_a, found.secrets
         self.spent = Spent()
+        self.log = Log([])
         services = MoneyServices(
             accounts=self.accounts,
             keys=self.keys,
             budgets=self.budgets,
             credit=self.credit,
             reports=self.spent,
-            log=EmptyLog(),
+            log=self.log,
+            find_key=self._find,
         )
         admin = AdminServices(identify=self._identify, reload=_reload, status=_status)
         self.application = create_admin(admin, further=money_routes(services))
@@ -159,15 +147,18 @@ class Till(Stores):
         """As it was at first: making the routes anew would take longer than most tests."""
         self.put(self._file)
         self.spent.nanos.clear()
+        self.log.rows.clear()
+
+    def _find(self, secret: str) -> KeyRecord | None:
+        return self.serving.find(digest(PEPPER, secret))
 
     async def _identify(self, scope: Scope) -> KeyRecord:
-        secret = dict(scope["headers"]).get(b"x-api-key", b"").decode()
-        record = self.serving.find(digest(PEPPER, secret))
+        record = self._find(dict(scope["headers"]).get(b"x-api-key", b"").decode())
         if record is None or state(record, clock.now_s()) != "active":
             raise Unauthenticated("This API key is not known here.")
         return record
 
-    async def ask(self, method: str, target: str, key: str, **body: Any) -> Reply:
+    async def ask(self, method: str, target: str, key: str, /, **body: Any) -> Reply:
         """`key`: a name of `secrets`, or a whole key. Fields of the body by name."""
         return await self.send(method, target, key, codec.encode(body) if body else b"")
 
@@ -177,7 +168,7 @@ class Till(Stores):
         return Reply(page.status, msgspec.json.decode(page.body), page.text)
 
     def key_id(self, name: str) -> str:
-        record = self.serving.find(digest(PEPPER, self.secrets[name]))
+        record = self._find(self.secrets[name])
         assert record is not None
         return record.key_id
 

@@ -50,6 +50,7 @@ def test_a_key_is_in_the_answer_only_when_it_is_new() -> None:
         spend_cap_cents=cents(15 * 10**6),
         spend_cap_period="month",
         rate_limit_rpm=None,
+        rate_limit_tpm=None,
         allowed_models=(),
         default_tag=None,
         created_at=1,

@@ -92,7 +92,8 @@ def _parameters(kind: type[msgspec.Struct]) -> list[Any]:
 
 
 def _first_line(kind: Any) -> str:
-    return ((getattr(kind, "__doc__", None) or "").strip().splitlines() or ["The answer."])[0]
+    said = kind.__doc__ if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
+    return (said or "The answer.").strip().splitlines()[0]
 
 
 def _schema(kind: Any) -> Json:

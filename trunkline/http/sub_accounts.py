@@ -44,6 +44,7 @@ NAMES: Final = {
     "models": "allowed_models",
     "limit": "spend_cap_cents",
     "requests_per_minute": "rate_limit_rpm",
+    "tokens_per_minute": "rate_limit_tpm",
 }
 
 
@@ -72,7 +73,7 @@ class SubAccounts:
         self._keys = keys
         self._budgets = budgets
 
-    def create(self, wanted: SubAccountRequest, *, by: Actor, within: AccountId) -> SubAccount:
+    def create(self, wanted: SubAccountRequest, *, by: Actor, within: AccountId, with_key: bool = True) -> SubAccount:
         cap = None if wanted.spend_cap_cents is None else from_cents(wanted.spend_cap_cents, "spend_cap_cents")
         draft = AccountDraft(
             name=wanted.name,
@@ -84,18 +85,20 @@ class SubAccounts:
         with renamed(NAMES):
             account = self._accounts.create(draft, by=by, within=within)
             try:
-                self._limit(account.id, wanted.rate_limit_rpm, by, within)
+                self._limit(account.id, wanted, by, within)
                 if cap is not None:
                     self._cap(account.id, Cap(cap, wanted.spend_cap_period), by, within)
-                issued = self._keys.create(
-                    Grant(name=account.name, account_id=account.id, manage=True), by=by, within=within
-                )
+                grant = Grant(name=account.name, account_id=account.id, manage=True)
+                issued = self._keys.create(grant, by=by, within=within) if with_key else None
             except TrunklineError:
                 # What was asked for is made whole or not at all.
                 self._accounts.archive(account.id, by=by, within=within)
                 raise
+        card = self._card(account, within)
+        if issued is None:
+            return card
         key = issued.key.reveal()
-        return msgspec.structs.replace(self._card(account, within), key=key, scoped_key=key, key_id=issued.id)
+        return msgspec.structs.replace(card, key=key, scoped_key=key, key_id=issued.id)
 
     def page(self, wanted: SubAccountsAsked, *, within: AccountId) -> SubAccountList:
         filters = AccountFilter(parent_id=wanted.parent_id, external_ref=wanted.external_ref, archived=wanted.archived)
@@ -125,8 +128,7 @@ class SubAccounts:
         with renamed(NAMES):
             if any(getattr(fields, name) is not UNSET for name in fields.__struct_fields__):
                 account = self._accounts.update(account.id, fields, by=by, within=within)
-            if change.rate_limit_rpm is not UNSET:
-                self._limit(account.id, change.rate_limit_rpm, by, within)
+            self._limit(account.id, change, by, within)
             if cap is not UNSET or change.spend_cap_period is not UNSET:
                 period = None if change.spend_cap_period is UNSET else change.spend_cap_period
                 self._change_cap(account.id, Cap(limit, period), by, within)
@@ -150,7 +152,7 @@ class SubAccounts:
         return self._accounts.show(account_id, within=within)
 
     def _card(self, account: Account, within: AccountId) -> SubAccount:
-        cap = self._capped(account.id, within)
+        cap, rates = self._capped(account.id, within), self._rates(account.id, within)
         return SubAccount(
             id=account.id,
             name=account.name,
@@ -160,7 +162,8 @@ class SubAccounts:
             status="active" if account.archived_at is None else "archived",
             spend_cap_cents=cents(cap.budget.limit_nanos if cap else None),
             spend_cap_period=cap.budget.period if cap else None,
-            rate_limit_rpm=self._rates(account.id, within).requests_per_minute,
+            rate_limit_rpm=rates.requests_per_minute,
+            rate_limit_tpm=rates.tokens_per_minute,
             allowed_models=account.models,
             default_tag=account.default_tag,
             created_at=account.created_at,
@@ -171,10 +174,14 @@ class SubAccounts:
         found = self._accounts.rates(account_id, within=within)
         return next((rates for rates in found if rates.model == EVERY_MODEL), RateLimits())
 
-    def _limit(self, account_id: AccountId, per_minute: int | None, by: Actor, within: AccountId) -> None:
-        rates = self._rates(account_id, within)
-        if rates.requests_per_minute != per_minute:
-            rates = msgspec.structs.replace(rates, requests_per_minute=per_minute)
+    def _limit(
+        self, account_id: AccountId, wanted: SubAccountRequest | SubAccountChange, by: Actor, within: AccountId
+    ) -> None:
+        """What is not given stays."""
+        before = self._rates(account_id, within)
+        given = {"requests_per_minute": wanted.rate_limit_rpm, "tokens_per_minute": wanted.rate_limit_tpm}
+        rates = msgspec.structs.replace(before, **{name: one for name, one in given.items() if one is not UNSET})
+        if rates != before:
             self._accounts.set_rates(account_id, rates, by=by, within=within)
 
     def _capped(self, account_id: AccountId, within: AccountId) -> BudgetFigures | None:

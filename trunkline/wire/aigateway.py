@@ -30,6 +30,7 @@ class SubAccountRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     spend_cap_cents: Annotated[Decimal | None, Meta(description="What it may spend in each period, in cents.")] = None
     spend_cap_period: Cycle = "month"
     rate_limit_rpm: Annotated[Rate | None, Meta(description="Requests a minute.")] = None
+    rate_limit_tpm: Annotated[Rate | None, Meta(description="Tokens a minute.")] = None
     allowed_models: Globs | None = None
     default_tag: Annotated[str | None, Meta(description="The tag of calls that bring none.")] = None
     parent_id: str | None = None
@@ -43,6 +44,7 @@ class SubAccountChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     spend_cap_cents: Decimal | UnsetType | None = UNSET
     spend_cap_period: Cycle | UnsetType = UNSET
     rate_limit_rpm: Rate | UnsetType | None = UNSET
+    rate_limit_tpm: Rate | UnsetType | None = UNSET
     allowed_models: Globs | UnsetType | None = UNSET
     default_tag: str | UnsetType | None = UNSET
 
@@ -59,6 +61,7 @@ class SubAccount(msgspec.Struct, frozen=True, kw_only=True):
     spend_cap_cents: Cents
     spend_cap_period: Cycle | None
     rate_limit_rpm: int | None
+    rate_limit_tpm: int | None
     allowed_models: tuple[str, ...]
     default_tag: str | None
     created_at: int
