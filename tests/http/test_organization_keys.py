@@ -11,9 +11,11 @@ from trunkline import clock
 from trunkline.errors import InvalidRequest
 from trunkline.http.organization_keys import routes_of
 from trunkline.policy.keys import digest
-from trunkline.ports.audit import CLI
+from trunkline.ports.audit import CLI, Role
 from trunkline.ports.keys import KEY_ROUTES, Grant
 from trunkline.ports.users import UserStore
+
+PEOPLE: list[tuple[str, Role]] = [("ada", "member"), ("ben", "member"), ("eve", "owner")]
 
 
 async def test_a_service_account_and_its_keys(organization: Organization) -> None:
@@ -95,8 +97,8 @@ async def test_keys_of_people(organization: Organization) -> None:
     [project_id] = await organization.projects()
     users: UserStore = organization.house.users
     people = [
-        users.add(f"{name}@example.com", name, "member", by=organization.by, within=organization.id)
-        for name in ("ada", "ben")
+        users.add(f"{name}@example.com", name, role, by=organization.by, within=organization.id)
+        for name, role in PEOPLE
     ]
     users.set_member(project_id, people[0].id, "admin", by=organization.by, within=organization.id)
     made = [
@@ -106,9 +108,11 @@ async def test_keys_of_people(organization: Organization) -> None:
     assert [(key.owner.type, key.owner.user.email if key.owner.user else None) for key in found] == [
         ("user", "ada@example.com"),
         ("user", "ben@example.com"),
+        ("user", "eve@example.com"),
     ]
-    assert [key.id async for key in keys.list(project_id, owner_project_access="active")] == made[:1]
-    assert [key.id async for key in keys.list(project_id, owner_project_access="inactive")] == made[1:]
+    # An owner of the organisation may use every project, a member those that they belong to.
+    assert [key.id async for key in keys.list(project_id, owner_project_access="active")] == [made[0], made[2]]
+    assert [key.id async for key in keys.list(project_id, owner_project_access="inactive")] == [made[1]]
     assert [key.id async for key in keys.list(project_id, owner_project_access="any", limit=1)] == made
 
 
@@ -157,6 +161,9 @@ async def test_other_accounts_have_none(organization: Organization) -> None:
 
 async def test_admin_keys(organization: Organization) -> None:
     keys = organization.client.admin.organization.admin_api_keys
+    plain = organization.house.keys.create(Grant(account_id=organization.id), by=CLI)
+    with pytest.raises(openai.NotFoundError):
+        await keys.delete(plain.id)
     made = await keys.create(name="second", expires_in_seconds=86_400)
     assert made.expires_at is not None
     assert made.value not in made.redacted_value

@@ -166,6 +166,7 @@ async def test_every_model_has_a_rate_limit(organization: Organization) -> None:
     )
     freed = await rates.update_rate_limit(echo.id, project_id=project_id, max_requests_per_1_minute=NO_LIMIT)
     assert (freed.max_requests_per_1_minute, freed.max_images_per_1_minute) == (NO_LIMIT, 5)
+    assert store.rates(project_id, within=organization.id) == (RateLimits(model="sandbox/echo", images_per_minute=5),)
 
     page = await rates.list_rate_limits(project_id, before=echo.id, limit=2)
     assert ([one.model for one in page.data], page.has_more) == (["fast", "openai/gpt-4.1"], True)
