@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,10 +15,11 @@ from trunkline.errors import Forbidden, InvalidRequest
 from trunkline.ids import ALPHABET, AccountId, KeyId
 from trunkline.policy import keys
 from trunkline.policy.keys import KeyShape, KeysOptions, Scope
-from trunkline.ports.keys import KeyRecord
+from trunkline.ports.keys import KeyLimits, KeyRecord, KeyRoute
 from trunkline.routing.table import Route
 
 SHAPE = KeyShape("sk-tl")
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 PEPPER = b"p" * 32
 PUBLIC_IDS = st.text(ALPHABET, min_size=keys.PUBLIC_ID_WIDTH, max_size=keys.PUBLIC_ID_WIDTH)
 SECRETS = st.text(ALPHABET, min_size=keys.SECRET_WIDTH, max_size=keys.SECRET_WIDTH)
@@ -124,21 +127,110 @@ def test_a_key_ends_at_its_end(expires_at: float | None, state: str) -> None:
     ("admin", "manage", "scopes"),
     [
         (False, False, {"inference"}),
-        (False, True, {"inference", "manage"}),
-        (True, False, {"inference", "manage", "admin"}),
-        (True, True, {"inference", "manage", "admin"}),
+        (False, True, {"inference", "read", "manage"}),
+        (True, False, {"inference", "read", "manage", "admin"}),
+        (True, True, {"inference", "read", "manage", "admin"}),
     ],
 )
 def test_who_may_call_what(admin: bool, manage: bool, scopes: set[Scope]) -> None:
     key = record(admin=admin, manage=manage)
-    every: tuple[Scope, ...] = ("inference", "manage", "admin")
-    assert {scope for scope in every if keys.may(key, scope)} == scopes
-    for scope in every:
+    assert {scope for scope in SCOPES if keys.may(key, scope)} == scopes
+    for scope in SCOPES:
         if scope in scopes:
             keys.require(key, scope)
         else:
-            with pytest.raises(Forbidden, match=f"no {scope} scope.*--{scope}"):
+            hint = {"read": "viewer"}.get(scope, scope)
+            with pytest.raises(Forbidden, match=f"no {scope} scope.*--{hint}") as refused:
                 keys.require(key, scope)
+            assert refused.value.code == "scope_missing"
+
+
+def test_a_viewer_reads_and_calls_nothing() -> None:
+    viewer = record(limits=KeyLimits(read_only=True))
+    assert {scope for scope in SCOPES if keys.may(viewer, scope)} == {"read"}
+    with pytest.raises(Forbidden, match=r"no inference scope.*`trunkline keys create`"):
+        keys.require(viewer, "inference")
+
+
+@pytest.mark.parametrize(
+    ("key", "role", "reach"),
+    [
+        ({"admin": True}, "owner", "acct_root"),
+        ({"manage": True}, "admin", "acct_1"),
+        ({}, "member", "acct_1"),
+        ({"limits": KeyLimits(addresses=("10.0.0.0/8",))}, "member", "acct_1"),
+        ({"limits": KeyLimits(read_only=True)}, "viewer", "acct_1"),
+    ],
+)
+def test_the_role_of_a_key_and_how_far_it_sees(key: dict[str, Any], role: str, reach: str) -> None:
+    one = msgspec.structs.replace(record(**key), account_id=AccountId("acct_1"))
+    assert (keys.role(one), keys.reach(one)) == (role, reach)
+    acting = keys.actor(one, "192.0.2.7")
+    assert (acting.kind, acting.id, acting.account_id) == ("key", one.key_id, "acct_1")
+    assert (acting.role, acting.address) == (role, "192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    ("limits", "route", "code"),
+    [
+        (None, "chat", None),
+        (KeyLimits(), "chat", None),
+        (KeyLimits(addresses=("10.0.0.0/8",)), "chat", None),
+        (KeyLimits(routes=("chat", "models")), "chat", None),
+        (KeyLimits(routes=("chat", "models")), "embeddings", "route_not_allowed"),
+        (KeyLimits(read_only=True), "chat", "scope_missing"),
+        (KeyLimits(read_only=True), "models", None),
+        (KeyLimits(read_only=True, routes=("chat",)), "models", "route_not_allowed"),
+    ],
+)
+def test_which_routes_a_key_may_use(limits: KeyLimits | None, route: KeyRoute, code: str | None) -> None:
+    key = record(limits=limits)
+    if code is None:
+        keys.require_route(key, route)
+    else:
+        with pytest.raises(Forbidden) as refused:
+            keys.require_route(key, route)
+        assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "fits"),
+    [
+        ((), None, True),
+        ((), "192.0.2.7", True),
+        (("192.0.2.0/24",), "192.0.2.7", True),
+        (("192.0.2.0/24",), "192.0.3.7", False),
+        (("192.0.2.7/32",), "192.0.2.7", True),
+        (("192.0.2.7/32",), "192.0.2.8", False),
+        (("10.0.0.0/8", "2001:db8::/32"), "2001:db8::1", True),
+        (("10.0.0.0/8", "2001:db8::/32"), "2001:db9::1", False),
+        (("10.0.0.0/8",), "::ffff:10.1.2.3", True),
+        (("2001:db8::/32",), "10.1.2.3", False),
+        (("0.0.0.0/0",), "::1", False),
+        (("10.0.0.0/8",), None, False),
+        (("10.0.0.0/8",), "", False),
+        (("10.0.0.0/8",), "10.1.2.3, 192.0.2.7", False),
+        (("10.0.0.0/8",), "nonsense", False),
+    ],
+)
+def test_where_a_key_may_be_used_from(networks: tuple[str, ...], address: str | None, fits: bool) -> None:
+    key = record(limits=KeyLimits(addresses=networks, routes=("chat",)))
+    if fits:
+        keys.require_address(key, address)
+    else:
+        with pytest.raises(Forbidden) as refused:
+            keys.require_address(key, address)
+        assert refused.value.code == "address_not_allowed"
+        assert address is None or not address or address not in refused.value.message
+
+
+def test_networks_have_one_spelling() -> None:
+    written = (" 192.0.2.7", "192.0.2.9/24", "192.0.2.0/24", "2001:DB8::/32", "2001:db8:0:0::/32")
+    assert keys.networks(written) == ("192.0.2.7/32", "192.0.2.0/24", "2001:db8::/32")
+    for wrong in ("", "here", "192.0.2.0/33", "192.0.2.256", "192.0.2.0/24/8"):
+        with pytest.raises(InvalidRequest) as refused:
+            keys.networks((wrong,))
+        assert refused.value.param == "addresses"
 
 
 def deployment(model_id: str) -> Deployment:
@@ -171,6 +263,13 @@ BARE = route("GPT-4o-mini", "openai/gpt-4o-mini")
         (("openai/*",), BARE, ["openai/gpt-4o-mini"]),
         (("anthropic/*",), BARE, []),
         (("gpt-4o",), BARE, []),
+        (("!openai/*",), FAST, ["deepseek/deepseek-v3"]),
+        (("fast", "!openai/*"), FAST, ["deepseek/deepseek-v3"]),
+        (("*", "!OpenAI/*"), FAST, ["deepseek/deepseek-v3"]),
+        (("!fast",), FAST, []),
+        (("!*",), FAST, []),
+        (("openai/*", "!openai/*"), FAST, []),
+        (("!openai/gpt-4o",), BARE, ["openai/gpt-4o-mini"]),
         # A bare name on the list is that name, not every provider's model of that name.
         (("gpt-4o-mini",), route("azure/gpt-4o-mini", "azure/gpt-4o-mini"), []),
     ],
@@ -184,6 +283,30 @@ def test_what_a_key_may_use_of_a_route(globs: tuple[str, ...], asked: Route, ser
             keys.permitted(key, asked)
         assert refused.value.code == "model_not_allowed"
         assert refused.value.param == "model"
+
+
+def test_accounts_narrow_one_after_the_other() -> None:
+    left = FAST.deployments
+    for globs in ((), ("*",), ("!deepseek/*",)):
+        left = keys.narrowed(FAST, left, globs, "This account")
+    assert [one.model_id for one in left] == ["openai/gpt-4o-mini"]
+    with pytest.raises(Forbidden, match="This account may not use the model 'Fast'"):
+        keys.narrowed(FAST, left, ("deepseek/*",), "This account")
+
+
+@pytest.mark.parametrize(
+    ("globs", "name", "found"),
+    [
+        ((), "a", False),
+        (("!b",), "a", True),
+        (("!a",), "a", False),
+        (("a", "!a"), "a", False),
+        (("b", "!c"), "a", False),
+        (("!",), "a", True),
+    ],
+)
+def test_a_glob_with_a_mark_takes_away(globs: tuple[str, ...], name: str, found: bool) -> None:
+    assert keys.matches(globs, name) is found
 
 
 @given(

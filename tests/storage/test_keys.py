@@ -3,17 +3,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import event
 
 from tests.storage.conftest import PEPPER, HeldClock
-from trunkline.errors import InvalidRequest, NotFound, StoreUnavailable
+from tests.storage.house import USD, House
+from trunkline.errors import Forbidden, InvalidRequest, NotFound, StoreUnavailable
 from trunkline.ids import ROOT_ACCOUNT, AccountId, KeyId
 from trunkline.observe import Secret
 from trunkline.policy.keys import KeyShape, digest
 from trunkline.ports.accounts import AccountDraft
-from trunkline.ports.keys import KeyRecord, KeySecret
+from trunkline.ports.audit import AuditFilter
+from trunkline.ports.budget_store import BudgetFilter
+from trunkline.ports.keys import KeyChange, KeyFilter, KeyLimits, KeyRecord, KeySecret
+from trunkline.ports.pages import Cursor
 from trunkline.storage.accounts import SqlAccountStore
 from trunkline.storage.database import Database
 from trunkline.storage.keys import Grant, IssuedKey, SqlKeys
@@ -310,3 +316,202 @@ def test_a_store_that_is_gone_says_so(keys: SqlKeys, serving: SqlKeyStore, datab
             ask()
     with pytest.raises(StoreUnavailable):
         keys.create(Grant())
+
+
+def test_a_key_keeps_all_that_it_was_granted(house: House) -> None:
+    grant = Grant(
+        name="build",
+        role="member",
+        requests_per_minute=60,
+        tokens_per_minute=1000,
+        concurrency=3,
+        addresses=("192.0.2.7", "2001:db8::/32"),
+        routes=("chat", "models", "chat"),
+        default_tag="shop",
+        note="for the shop",
+        budget_nanos=5 * USD,
+        budget_period="month",
+    )
+    issued = house.keys.create(grant, by=house.manager(ROOT_ACCOUNT))
+    key = house.keys.show(issued.id)
+    assert (key.role, key.manage, key.created_by) == ("member", False, "key_manager"), "the first, but with a role"
+    assert (key.requests_per_minute, key.tokens_per_minute, key.concurrency) == (60, 1000, 3)
+    assert (key.addresses, key.routes) == (("192.0.2.7/32", "2001:db8::/32"), ("chat", "models"))
+    assert (key.default_tag, key.note, key.redacted) == ("shop", "for the shop", f"...{issued.key.reveal()[-4:]}")
+    [figures] = house.budgets.page(BudgetFilter(), Cursor()).items
+    assert (figures.budget.kind, figures.budget.subject, figures.budget.period) == ("key", issued.id, "month")
+    assert figures.budget.limit_nanos == 5 * USD
+    found = live(house.serving, issued.key)
+    assert found is not None
+    assert found.default_tag == "shop"
+    assert found.limits == KeyLimits(addresses=("192.0.2.7/32", "2001:db8::/32"), routes=("chat", "models"))
+    ordinary = live(house.serving, house.keys.create(Grant(requests_per_minute=60)).key)
+    assert ordinary is not None
+    assert ordinary.limits is None
+
+
+def test_a_budget_that_does_not_fit_makes_no_key(house: House) -> None:
+    house.budget(ROOT_ACCOUNT, 100)
+    with pytest.raises(InvalidRequest) as refused:
+        house.keys.create(Grant(budget_nanos=101))
+    assert refused.value.code == "over_parent"
+    assert house.keys.list() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        (KeyChange(name="other"), {"name": "other"}),
+        (KeyChange(role="viewer"), {"role": "viewer", "manage": False}),
+        (KeyChange(role="owner"), {"role": "owner", "admin": True}),
+        (KeyChange(models=("a/*", "!a/b")), {"models": ("a/*", "!a/b")}),
+        (KeyChange(models=()), {"models": ()}),
+        (KeyChange(expires_at=None), {"expires_at": None}),
+        (KeyChange(requests_per_minute=None, concurrency=1), {"requests_per_minute": None, "concurrency": 1}),
+        (KeyChange(addresses=("10.1.2.3/8",)), {"addresses": ("10.0.0.0/8",)}),
+        (KeyChange(routes=("images",)), {"routes": ("images",)}),
+        (KeyChange(default_tag="t", note=None), {"default_tag": "t", "note": None}),
+    ],
+)
+def test_what_is_not_named_stays(house: House, change: KeyChange, changed: dict[str, Any]) -> None:
+    grant = Grant(name="build", models=("b",), expires_at=2e9 + 0.5, requests_per_minute=7, note="n", manage=True)
+    key_id = house.keys.create(grant).id
+    before, version = house.keys.show(key_id), house.serving.version()
+    after = house.keys.update(key_id, change)
+    everything = {**msgspec.structs.asdict(before), **changed}
+    if "role" in changed:
+        everything |= {"admin": changed["role"] == "owner", "manage": changed["role"] in ("owner", "admin")}
+    assert msgspec.structs.asdict(after) == everything
+    assert house.keys.show(key_id) == after
+    assert house.serving.version() == version + 1
+    assert house.keys.update(key_id, change) == after
+    assert house.serving.version() == version + 1, "nothing changed"
+    [record] = house.serving.live_keys()
+    assert record.expires_at == (None if "expires_at" in changed else 2e9 + 0.5), "not by a fraction either"
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        (KeyChange(name=""), "name"),
+        (KeyChange(models=("",)), "models"),
+        (KeyChange(expires_at=1.0), "expires"),
+        (KeyChange(requests_per_minute=0), "requests_per_minute"),
+        (KeyChange(addresses=("here",)), "addresses"),
+        (KeyChange(addresses=("10.0.0.0/8",) * 101), "addresses"),
+        (KeyChange(routes=("chess",)), "routes"),  # type: ignore[arg-type]
+        (KeyChange(default_tag=""), "default_tag"),
+        (KeyChange(note="x" * 501), "note"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused(house: House, change: KeyChange, param: str) -> None:
+    key_id = house.keys.create(Grant()).id
+    before = house.keys.show(key_id)
+    with pytest.raises(InvalidRequest) as refused:
+        house.keys.update(key_id, change)
+    assert refused.value.param == param
+    assert house.keys.show(key_id) == before
+
+
+def test_a_key_that_has_ended_is_not_changed(house: House) -> None:
+    key_id = house.keys.create(Grant()).id
+    house.keys.revoke(key_id)
+    with pytest.raises(InvalidRequest) as refused:
+        house.keys.update(key_id, KeyChange(name="x"))
+    assert refused.value.code == "key_ended"
+
+
+def test_nobody_makes_or_touches_a_key_of_a_higher_role(house: House) -> None:
+    owner = house.keys.create(Grant(admin=True)).id
+    member = house.keys.create(Grant(role="member")).id
+    manager = house.manager(ROOT_ACCOUNT)
+    attempts: list[Callable[[], object]] = [
+        lambda: house.keys.create(Grant(admin=True), by=manager),
+        lambda: house.keys.create(Grant(role="owner"), by=manager),
+        lambda: house.keys.update(member, KeyChange(role="owner"), by=manager),
+        lambda: house.keys.update(owner, KeyChange(name="x"), by=manager),
+        lambda: house.keys.rotate(owner, 0, by=manager),
+        lambda: house.keys.revoke(owner, by=manager),
+        lambda: house.keys.revoke(member, by=msgspec.structs.replace(manager, role="member")),
+    ]
+    for attempt in attempts:
+        with pytest.raises(Forbidden) as refused:
+            attempt()
+        assert refused.value.code == "role_missing"
+    assert house.keys.show(owner).state == "active"
+
+
+def test_a_key_does_not_widen_itself(house: House) -> None:
+    key_id = house.keys.create(Grant(manage=True, models=("fast",))).id
+    itself = house.manager(ROOT_ACCOUNT, key_id)
+    for change in (KeyChange(models=()), KeyChange(addresses=()), KeyChange(expires_at=None), KeyChange(role="admin")):
+        with pytest.raises(Forbidden) as refused:
+            house.keys.update(key_id, change, by=itself)
+        assert refused.value.code == "above_only"
+    assert house.keys.update(key_id, KeyChange(name="renamed", note="mine"), by=itself).name == "renamed"
+    assert house.keys.rotate(key_id, None, by=itself).id == key_id
+
+
+def test_another_subtree_is_unknown(house: House) -> None:
+    ours, theirs = house.account("ours"), house.account("theirs")
+    key_id = house.keys.create(Grant(account_id=theirs.id)).id
+    more: dict[str, Any] = {"by": house.manager(ours.id), "within": ours.id}
+    attempts: list[Callable[[], object]] = [
+        lambda: house.keys.show(key_id, within=ours.id),
+        lambda: house.keys.page(KeyFilter(account_id=theirs.id), Cursor(), within=ours.id),
+        lambda: house.keys.create(Grant(account_id=theirs.id), **more),
+        lambda: house.keys.update(key_id, KeyChange(name="x"), **more),
+        lambda: house.keys.rotate(key_id, 0, **more),
+        lambda: house.keys.revoke(key_id, **more),
+    ]
+    for attempt in attempts:
+        with pytest.raises(NotFound):
+            attempt()
+    assert house.keys.page(KeyFilter(ended=True), Cursor(), within=ours.id).items == ()
+    assert house.keys.show(key_id).state == "active"
+
+
+def test_the_list_by_what_keys_are(house: House, held_clock: HeldClock) -> None:
+    child = house.account("child")
+    admin = house.keys.create(Grant(admin=True)).id
+    plain = house.keys.create(Grant(account_id=child.id)).id
+    ending = house.keys.create(Grant(account_id=child.id, expires_at=held_clock.now_s + 1)).id
+    revoked = house.keys.create(Grant(account_id=child.id)).id
+    house.keys.revoke(revoked)
+    held_clock.now_s += 1
+
+    def listed(**wanted: Any) -> list[str]:
+        return [key.id for key in house.keys.page(KeyFilter(**wanted), Cursor(limit=10)).items]
+
+    assert set(listed()) == {admin, plain}
+    assert set(listed(ended=True)) == {admin, plain, ending, revoked}
+    assert listed(admin=True) == [admin]
+    assert listed(admin=False) == [plain]
+    assert listed(account_id=child.id) == [plain]
+    assert house.keys.page(KeyFilter(account_id=child.id), Cursor(), within=child.id).items[0].id == plain
+
+
+def test_rotation_without_a_grace_waits_for_the_first_use(house: House, held_clock: HeldClock) -> None:
+    old = house.keys.create(Grant())
+    new = house.keys.rotate(old.id, None)
+    assert new.old_ends_at == held_clock.now_s + 86_400
+    first, second = live(house.serving, old.key), live(house.serving, new.key)
+    assert first is not None
+    assert second is not None
+    assert first.expires_at == held_clock.now_s + 86_400
+    assert (first.retires, second.retires) == ((), (first.digest,))
+    held_clock.now_s += 86_400
+    assert live(house.serving, old.key) is None
+    assert live(house.serving, new.key) == msgspec.structs.replace(second, retires=())
+
+
+def test_the_log_says_how_a_key_was_rotated(house: House, held_clock: HeldClock) -> None:
+    key_id = house.keys.create(Grant()).id
+    house.keys.rotate(key_id, 60)
+    house.keys.rotate(key_id, None)
+    found = house.audit.page(AuditFilter(types=("api_key.rotated",)), Cursor(), within=ROOT_ACCOUNT).items
+    ends = int(held_clock.now_s)
+    assert [bytes(record.after or b"") for record in found] == [
+        b'{"old_ends_at":%d,"at_first_use":false}' % (ends + 60),
+        b'{"old_ends_at":%d,"at_first_use":true}' % (ends + 86_400),
+    ]

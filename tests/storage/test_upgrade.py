@@ -13,18 +13,29 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 
+from tests.storage.tables import METADATA
 from trunkline.errors import SettingsInvalid, StoreUnavailable
+from trunkline.ids import ROOT_ACCOUNT
+from trunkline.policy.keys import KeyShape
+from trunkline.ports.accounts import AccountFilter
+from trunkline.ports.pages import Cursor
+from trunkline.storage.accounts import SqlAccountStore
 from trunkline.storage.database import Database, DatabaseOptions, open_database
+from trunkline.storage.keys import SqlKeys
 from trunkline.storage.live_keys import SqlKeyStore
-from trunkline.storage.schema import accounts, metadata, version
+from trunkline.storage.money_schema import budgets, leases, pots
+from trunkline.storage.schema import accounts, version
+from trunkline.storage.tenancy import SqlTenancyStore
+from trunkline.storage.tenant_schema import audit_log
 from trunkline.storage.upgrade import HEAD, MIGRATIONS, migrate, stored_revision
 
 MIGRATE = """
 import pathlib, sys
 from sqlalchemy import event
 from trunkline.storage.database import DatabaseOptions, open_database
+from trunkline.storage.tenancy import SqlTenancyStore
 from trunkline.storage.upgrade import migrate
 
 def pause(connection, cursor, statement, *rest):
@@ -40,6 +51,7 @@ print("done", flush=True)
 IMPORTS = """
 import pathlib, sys
 from trunkline.storage.database import DatabaseOptions, open_database
+from trunkline.storage.tenancy import SqlTenancyStore
 from trunkline.storage.upgrade import migrate
 migrate(open_database(DatabaseOptions(), pathlib.Path(sys.argv[1])))
 print("alembic" in sys.modules)
@@ -76,7 +88,7 @@ def revision(database: Database) -> str | None:
 def assert_current(database: Database) -> None:
     with database.reading() as connection:
         assert stored_revision(connection) == HEAD
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
         assert [row.account_id for row in connection.execute(select(accounts))] == ["acct_root"]
         assert connection.execute(select(version.c.row, version.c.number)).all() == [(1, 1)]
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
@@ -95,14 +107,25 @@ def test_the_migrations_make_the_tables_of_the_code(tmp_path: Path) -> None:
 def test_a_difference_between_migrations_and_code_would_be_seen(database: Database) -> None:
     with database.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE keys ADD COLUMN forgotten TEXT")
-        assert compare_metadata(MigrationContext.configure(connection), metadata) != []
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) != []
 
 
-def test_the_migrations_keep_the_constraints_of_the_code(database: Database) -> None:
-    """What `compare_metadata` does not compare: the checks."""
+@pytest.mark.parametrize(
+    ("table", "check"),
+    [
+        (version, "ck_version_one_row"),
+        (budgets, "ck_budgets_limit"),
+        (pots, "ck_pots_leased"),
+        (leases, "ck_leases_granted"),
+        (audit_log, "audit_log_no_update"),
+        (audit_log, "audit_log_no_delete"),
+    ],
+)
+def test_the_migrations_keep_the_constraints_of_the_code(database: Database, table: Table, check: str) -> None:
+    """What `compare_metadata` does not compare: checks and triggers."""
     with database.reading() as connection:
-        made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'version'").scalar_one()
-    assert "ck_version_one_row" in made
+        made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE tbl_name = ?", (table.name,))
+        assert check in " ".join(row.sql for row in made if row.sql)
 
 
 def test_head_is_the_newest_revision() -> None:
@@ -113,21 +136,27 @@ def test_head_is_the_newest_revision() -> None:
     assert {script.revision for script in scripts.walk_revisions()} >= {"0001"}
 
 
-def test_a_database_of_the_release_before_keeps_what_it_has(tmp_path: Path) -> None:
+@pytest.mark.parametrize("release", ["0001", "0002", "0003"])
+def test_a_database_of_an_earlier_release_keeps_what_it_has(tmp_path: Path, release: str) -> None:
     database = open_database(DatabaseOptions(), tmp_path)
     database.create_file()
     settings = Config()
     settings.set_main_option("script_location", str(MIGRATIONS))
     with database.writing() as connection:
         settings.attributes["connection"] = connection
-        command.upgrade(settings, "0001")
-    assert revision(database) == "0001"
+        command.upgrade(settings, release)
+    assert revision(database) == release
     with database.writing() as connection:
         write_key(connection)
     migrate(database)
     assert_current(database)
     [record] = SqlKeyStore(database).live_keys()
     assert (record.key_id, record.name, record.limits, record.default_tag) == ("key_old", "old", None, None)
+    [key] = SqlKeys(database, b"a pepper for tests, long enough", KeyShape("sk-tl")).list()
+    assert (key.role, key.addresses, key.routes, key.requests_per_minute) == ("admin", (), (), None)
+    [root] = SqlAccountStore(database).page(AccountFilter(itself=True), Cursor()).items
+    assert (root.models, root.metadata, root.archived_at) == ((), {}, None)
+    assert SqlTenancyStore(database).tenancy().tenants[ROOT_ACCOUNT].parent_id is None
     database.close()
 
 

@@ -13,7 +13,7 @@ import hmac
 import ipaddress
 import re
 import zlib
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -39,6 +39,7 @@ WEAK = frozenset(
 )
 
 Scope = Literal["inference", "read", "manage", "admin"]
+_HINTS: Final[dict[Scope, str]] = {"inference": "", "read": " --viewer", "manage": " --manage", "admin": " --admin"}
 
 
 class KeysOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -188,8 +189,10 @@ def _is_within(address: str, addresses: tuple[str, ...]) -> bool:
 def require(record: KeyRecord, scope: Scope) -> None:
     """Raises Forbidden with what to do when the key lacks the scope."""
     if not may(record, scope):
-        hint = "`trunkline keys create --admin`" if scope == "admin" else "`trunkline keys create --manage`"
-        raise Forbidden(f"This key has no {scope} scope; {hint} makes one that has.", code="scope_missing")
+        hint = _HINTS[scope]
+        raise Forbidden(
+            f"This key has no {scope} scope; `trunkline keys create{hint}` makes one that has.", code="scope_missing"
+        )
 
 
 def matches(globs: tuple[str, ...], name: str) -> bool:

@@ -51,8 +51,8 @@ class SqlKeyStore:
             row = connection.execute(_FIND, {"digest": digest}).one_or_none()
             if row is None:
                 return None
-            its = _UNREVOKED.where(keys.c.key_id == row.key_id)
-            others = connection.execute(its).all() if row.retires else ()
+            its = _LIVE.where(keys.c.key_id == row.key_id)
+            others = connection.execute(its, {"now_s": clock.now_s()}).all() if row.retires else ()
         return _record(row, [(other.made_at, other.digest) for other in others])
 
     def touch(self, used: dict[KeyId, float]) -> None:
@@ -105,7 +105,7 @@ def _record(row: Row[*tuple[Any, ...]], secrets: Sequence[tuple[float, bytes]]) 
         expires_at=min(ends, default=None),
         default_tag=row.default_tag,
         limits=_limits(row),
-        retires=tuple(digest for made_at, digest in secrets if made_at < row.made_at),
+        retires=tuple(digest for made_at, digest in sorted(secrets) if made_at < row.made_at),
     )
 
 
