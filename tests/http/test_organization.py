@@ -16,7 +16,7 @@ import pytest
 from tests.http.organization_house import Organization, OrganizationHouse
 from trunkline.errors import Forbidden
 from trunkline.http.admin import ADMIN, Specification
-from trunkline.http.organization import organization_routes
+from trunkline.http.organization import PREFIXES, organization_routes
 
 CALLS = {"_get": "GET", "_get_api_list": "GET", "_post": "POST", "_delete": "DELETE"}
 ABSENT = re.compile(
@@ -91,6 +91,7 @@ def test_every_route_is_for_admins(organization_house: OrganizationHouse) -> Non
     routes = organization_routes(organization_house.services)
     assert len(routes) == len(PRESENT)
     assert all(route.opt == ADMIN for route in routes)
+    assert all(path.startswith(PREFIXES) for route in routes for path in route.paths)
 
 
 @pytest.mark.parametrize("key", ["", "nobody's"])

@@ -7,6 +7,7 @@ identities are not there; their addresses are not found, as any other unknown on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
@@ -25,6 +26,9 @@ from trunkline.ports.reports import Reports
 from trunkline.ports.service_accounts import ServiceAccounts
 from trunkline.ports.spend_alerts import SpendAlerts
 from trunkline.ports.users import UserStore
+
+PREFIXES: Final = ("/v1/organization",)
+"""What the paths begin with."""
 
 
 class OrganizationServices(msgspec.Struct, frozen=True, kw_only=True):
