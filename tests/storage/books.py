@@ -22,8 +22,8 @@ KEY = KeyId("key_1")
 QUICK = HolderTimes(beat_s=0.05, life_s=0.5, margin_s=0.1)
 CALM = HolderTimes(beat_s=60.0, life_s=300.0, margin_s=30.0)
 """For tests in which nobody beats or looks by itself."""
-NO_CALL = 1 << 56
-"""Above every number of a call: what a process says that has none."""
+NO_CALL = (1 << 56) - 1
+"""The largest number that a call can have."""
 
 
 class Books:

@@ -99,7 +99,7 @@ def append_apart(connection: sqlite3.Connection, appending: Appending, holding: 
 
 
 def insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """One statement for all of them. `sqlite3` takes 0.3 us for a None or a bool, and 0.1 us for anything else: so these
+    """One statement for all of them. `sqlite3` takes 0.3 us for a None or a bool and 0.1 us for anything else, so these
     go as empty texts and whole numbers, and the statement says what they are."""
     for at in range(0, len(rows), MOST_ROWS):
         values: list[Any] = []

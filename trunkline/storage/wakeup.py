@@ -28,6 +28,10 @@ LONGEST_PATH: Final = 100
 """Bytes; the kernel takes 107 (https://man7.org/linux/man-pages/man7/unix.7.html), macOS 103."""
 LONGEST_DATAGRAM: Final = 1024
 MOST_AT_ONCE: Final = 64
+AGAIN_S: Final = 0.002
+MOST_TRIES: Final = 250
+"""The kernel keeps few datagrams for one who does not read them (10, or 512): so they are sent again, for half a second
+(net.unix.max_dgram_qlen, https://docs.kernel.org/networking/ip-sysctl.html)."""
 
 log = observe.logger("storage")
 
@@ -104,12 +108,15 @@ class Wakeups:
             del self._pending[number]
         return frozenset(answered)
 
-    def _send(self, slot: int, message: _Question | _Answer) -> bool:
-        if self._socket is None:
+    def _send(self, slot: int, message: _Question | _Answer, tries: int = MOST_TRIES) -> bool:
+        """False when nobody is there."""
+        if self._socket is None or not tries:
             return False
         try:
             self._socket.sendto(_encode(message), str(self._folder / str(slot)))
-        except OSError:  # nobody is there, or nobody reads
+        except BlockingIOError:
+            asyncio.get_running_loop().call_later(AGAIN_S, self._send, slot, message, tries - 1)
+        except OSError:
             return False
         return True
 
