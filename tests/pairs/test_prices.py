@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.pairs import upstreams
-from tests.pairs.callers import Caller
+from tests.pairs.callers import CALLERS, Caller
 from tests.pairs.crossing import CREATED, EVERY_PAIR, reread, reread_stream, settled
-from tests.pairs.upstreams import Upstream, said
+from tests.pairs.upstreams import UPSTREAMS, Upstream, said
 from tests.thoroughness import examples
 from tests.translation import strategies
 from trunkline.errors import UpstreamError
-from trunkline.translation.exchange import Began, Event
+from trunkline.translation.exchange import Answer, Began, Choice, Ended, Event, Finished, Text, TextDelta, Used
 from trunkline.translation.streams import CrossedStream
 from trunkline.wire.anthropic_messages_stream import MessagesStream
 from trunkline.wire.openai_chat_stream import ChatStream
@@ -129,7 +130,7 @@ def test_a_recorded_stream_tells_what_it_cost(protocol: str, name: str, path: Pa
         assert [event["type"] for event in events_in(written)] == [event["type"] for event in events_in(plain)]
 
 
-def crossed(caller: Caller, upstream: Upstream, stream: bytes, till: Till | None) -> CrossedStream:
+def crossed(caller: Caller, upstream: Upstream, till: Till | None) -> CrossedStream:
     return CrossedStream(
         upstream.translator.reader(upstream.target(), said),
         caller.translator.writer(caller.read(caller.asks(True))),
@@ -149,11 +150,11 @@ def check(caller: Caller, upstream: Upstream, data: st.DataObject) -> None:
     answer, events = data.draw(upstreams.told(upstream))
     stream = upstream.streamed(answer, events)
     till = Till()
-    priced = crossed(caller, upstream, stream, till)
+    priced = crossed(caller, upstream, till)
     streamed, good = run(priced, [stream])
     assert good
     assert till.asked == [priced.usage]
-    again = run(crossed(caller, upstream, stream, Till()), data.draw(strategies.splits(stream)))
+    again = run(crossed(caller, upstream, Till()), data.draw(strategies.splits(stream)))
     assert again == (streamed, True)
     read = upstream.translator.read_answer(upstream.whole(answer), upstream.target())
     read.id, read.model, read.created = read.id or "id", read.model or "m", read.created or CREATED
@@ -168,8 +169,38 @@ def check(caller: Caller, upstream: Upstream, data: st.DataObject) -> None:
     if costs:
         assert usages_in(events_in(streamed))[-1]["cost"] == usages_in([msgspec.json.decode(body)])[-1]["cost"]
     if told:
-        plain = run(crossed(caller, upstream, stream, None), [stream])[0]
+        plain = run(crossed(caller, upstream, None), [stream])[0]
         assert streamed.replace(b',"cost":' + COST, b"") == plain
+
+
+COUNTS = re.compile(
+    rb'"(prompt_tokens|completion_tokens|input_tokens|output_tokens|promptTokenCount|prompt_eval_count|eval_count)":[\d.]+'
+)
+
+
+UNFRAMED = [one for one in UPSTREAMS.values() if not one.framed]
+
+
+@pytest.mark.parametrize("upstream", UNFRAMED, ids=lambda one: one.protocol)
+@pytest.mark.parametrize("wrong", [b'"9"', b"9.5", b"true", b"-1", b"10000001"])
+def test_usage_that_cannot_be_believed_ends_no_answer(upstream: Upstream, wrong: bytes) -> None:
+    usage = Usage(input_tokens=7, output_tokens=5)
+    answer = Answer(id="id", model="m", choices=[Choice(parts=[Text(text="Hello")], stop="end")], usage=usage)
+    events: list[Event] = [Began("id", "m"), TextDelta(0, 0, "Hello"), Finished(0, "end"), Used(usage), Ended()]
+    whole = COUNTS.sub(rb'"\1":' + wrong, upstream.whole(answer))
+    stream = COUNTS.sub(rb'"\1":' + wrong, upstream.streamed(answer, events))
+    assert upstream.translator.read_answer(whole, upstream.target()).usage is None
+    for caller in CALLERS.values():
+        till = Till()
+        priced = crossed(caller, upstream, till)
+        written, good = run(priced, [stream])
+        assert good
+        assert till.asked == [None]
+        assert priced.usage is None
+        assert priced.seen_tokens == 1
+        counts = reread_stream(caller, written).usage
+        assert counts is not None
+        assert (counts.input_tokens, counts.output_tokens) == (OURS.input_tokens, OURS.output_tokens)
 
 
 @EVERY_PAIR

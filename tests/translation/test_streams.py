@@ -149,3 +149,81 @@ def test_every_writer_is_told_who_answers_first(given: bytes) -> None:
     crossed.feed(b"tb\n")
     assert isinstance(seen[0], Began)
     assert sum(isinstance(event, Began) for event in seen) == 1
+
+
+def priced(asked: list[Usage | None]) -> CrossedStream:
+    def price(usage: Usage | None) -> Usage:
+        asked.append(usage)
+        return Usage(input_tokens=9, output_tokens=9, cost_nanos=1)
+
+    return CrossedStream(Lines(), Told(), None, price)
+
+
+class Told(Words):
+    """Writes the finish with the output that was told, and what it cost."""
+
+    def write(self, events: Iterable[Event]) -> bytes:
+        written = b""
+        for event in events:
+            if isinstance(event, Used):
+                written += b"%d/%d" % (event.usage.output_tokens, event.usage.cost_nanos or 0)
+            written += super().write([event])
+        return written
+
+
+def test_a_price_comes_with_the_end_and_once() -> None:
+    asked: list[Usage | None] = []
+    crossed = priced(asked)
+    assert crossed.feed(b"ta\nu\nf\nu\n") == b"a"
+    assert (crossed.usage, asked, crossed.holds) == (USED.usage, [], 1)
+    assert crossed.feed(b"e\n") == b"9/1."
+    assert asked == [USED.usage]
+
+
+def test_a_price_where_nobody_counted() -> None:
+    asked: list[Usage | None] = []
+    crossed = priced(asked)
+    assert crossed.feed(b"ta\nf\n") == b"a"
+    # Without usage an end is not let go, or it would go without its cost.
+    assert crossed.release() == b""
+    assert crossed.end() == b"9/1."
+    assert asked == [None]
+
+
+def test_an_end_with_its_usage_can_be_let_go() -> None:
+    asked: list[Usage | None] = []
+    crossed = priced(asked)
+    crossed.feed(b"f\nu\n")
+    assert crossed.release() == b"9/1."
+    assert crossed.release() == b""
+    assert crossed.feed(b"u\ne\n") == b""
+    assert asked == [USED.usage]
+
+
+def test_an_answer_that_fails_has_no_price() -> None:
+    asked: list[Usage | None] = []
+    crossed = priced(asked)
+    with pytest.raises(UpstreamFailed):
+        crossed.feed(b"f\nu\nx\n")
+    assert crossed.unsent == b"2/0."
+    assert asked == []
+    assert crossed.usage == USED.usage
+
+
+def test_what_has_come_is_counted_at_any_time() -> None:
+    crossed = stream()
+    for number in range(16):
+        crossed.feed(b"t hello\n")
+        assert crossed.seen_tokens == number + 1
+
+
+def test_the_start_tells_the_input_until_more_is_known() -> None:
+    class Starts(Lines):
+        def feed(self, data: bytes) -> list[Event]:
+            return [Began("a", "m", 0, USED.usage), *super().feed(data)]
+
+    crossed = CrossedStream(Starts(), Words())
+    crossed.feed(b"ta\n")
+    assert crossed.usage == USED.usage
+    crossed.feed(b"f\ne\n")
+    assert crossed.usage is None

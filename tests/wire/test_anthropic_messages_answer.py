@@ -6,15 +6,19 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from anthropic.types import Usage as AnthropicUsage
 from msgspec import Raw
 
 from trunkline.errors import UpstreamFailed
 from trunkline.wire.anthropic_messages_answer import (
+    StreamedUsage,
     count_body,
+    delta_fields,
+    estimated_output,
     read_answer,
     read_count,
-    read_counts,
     read_usage,
+    usage_fields,
     with_model,
 )
 from trunkline.wire.usage import MAX_COUNT, Usage
@@ -68,9 +72,39 @@ def test_details_are_never_more_than_what_they_are_part_of() -> None:
 
 
 def test_later_counts_overwrite_and_nothing_is_added() -> None:
-    first = read_counts(Raw(b'{"input_tokens":5,"output_tokens":1,"cache_read_input_tokens":7}'))
-    later = first.later(read_counts(Raw(b'{"output_tokens":4,"input_tokens":6,"cache_read_input_tokens":null}')))
-    assert later.total() == Usage(input_tokens=13, output_tokens=4, cached_input_tokens=7)
+    usage = StreamedUsage()
+    usage.start(Raw(b'{"input_tokens":5,"output_tokens":1,"cache_read_input_tokens":7}'))
+    assert usage.total == Usage(input_tokens=12, output_tokens=1, cached_input_tokens=7)
+    assert not usage.final
+    usage.delta(Raw(b'{"output_tokens":4,"input_tokens":6,"cache_read_input_tokens":null}'))
+    assert usage.total == usage.final == Usage(input_tokens=13, output_tokens=4, cached_input_tokens=7)
+    usage.delta(Raw(b'{"output_tokens":5.5}'))
+    assert usage.final == Usage(input_tokens=13, output_tokens=4, cached_input_tokens=7)
+
+
+def test_usage_of_ours_reads_as_it_was_meant() -> None:
+    usage = Usage(
+        input_tokens=9,
+        output_tokens=8,
+        cached_input_tokens=3,
+        cache_write_tokens=4,
+        cache_write_1h_tokens=1,
+        reasoning_tokens=2,
+        cost_nanos=5,
+    )
+    written = msgspec.json.encode(usage_fields(usage))
+    AnthropicUsage.model_validate(msgspec.json.decode(written))
+    assert read_usage(Raw(written)) == msgspec.structs.replace(usage, cost_nanos=None)
+    assert written.endswith(b'"cost":0.000000005}')
+    assert "cache_creation" not in delta_fields(usage)
+    assert delta_fields(usage)["cost"] == usage.cost
+
+
+def test_an_answer_without_usage_can_be_weighed() -> None:
+    body = (
+        b'{"content":[{"type":"thinking","thinking":"12345678","signature":"ssssssss"},{"type":"text","text":"1234"}]}'
+    )
+    assert estimated_output(body) == 3
 
 
 def test_an_error_in_disguise() -> None:

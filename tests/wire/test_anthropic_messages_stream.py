@@ -215,3 +215,101 @@ def test_blocks_are_the_same_however_they_are_cut(
         for block in blocks.feed(data[start:end])
     ]
     assert found == [block for block in expected if block]
+
+
+def priced(usage: Usage | None) -> Usage:
+    return msgspec.structs.replace(usage or Usage(input_tokens=7, output_tokens=8), cost_nanos=1500)
+
+
+def start(**usage: object) -> bytes:
+    return event("message_start", message={"id": "m", "type": "message", "content": [], "usage": usage})
+
+
+def delta(usage: object = None, reason: str | None = "end_turn") -> bytes:
+    told = {} if usage is None else {"usage": usage}
+    return event("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, **told)
+
+
+STOP = event("message_stop")
+
+
+@pytest.mark.parametrize(
+    ("deltas", "usage"),
+    [
+        # What is repeated is of all before it: the last that can be believed holds.
+        ([delta({"output_tokens": 4}), delta({"output_tokens": 6})], Usage(input_tokens=5, output_tokens=6)),
+        ([delta({"output_tokens": 4}), delta({"output_tokens": "6"})], Usage(input_tokens=5, output_tokens=4)),
+        ([delta({"output_tokens": 4}), delta({"input_tokens": 10**7 + 1})], Usage(input_tokens=5, output_tokens=4)),
+        ([delta({"input_tokens": 9, "output_tokens": 4})], Usage(input_tokens=9, output_tokens=4)),
+        # The start knows nothing yet of how much there is to say.
+        ([delta()], None),
+        ([delta({"output_tokens": None})], None),
+        ([delta({"output_tokens": 4.5})], None),
+    ],
+)
+def test_usage_is_whole_when_the_end_has_told_it(deltas: list[bytes], usage: Usage | None) -> None:
+    stream = MessagesStream()
+    stream.feed(start(input_tokens=5, output_tokens=1))
+    assert stream.usage == Usage(input_tokens=5, output_tokens=1)
+    assert stream.feed(b"".join(deltas)) == b"".join(deltas)
+    assert stream.feed(STOP) == STOP
+    assert stream.usage == usage
+
+
+def test_with_a_price_the_last_delta_waits_for_the_end() -> None:
+    first, last = delta({"output_tokens": 4}, None), delta({"output_tokens": 6})
+    stream = MessagesStream(price=priced)
+    begun = start(input_tokens=5, output_tokens=1)
+    assert stream.feed(begun + first) == begun
+    assert stream.feed(last) == first
+    assert stream.holds == 2
+    assert stream.feed(STOP) == delta({"output_tokens": 6, "cost": 0.0000015}).replace(b"1.5e-6", b"0.0000015") + STOP
+    assert stream.done
+
+
+def test_what_waits_in_vain_is_let_go_and_priced_once() -> None:
+    begun, last = start(input_tokens=5, output_tokens=1), delta({"output_tokens": 6})
+    shown = delta({"output_tokens": 6, "cost": 0.0000015}).replace(b"1.5e-6", b"0.0000015")
+    stream = MessagesStream(price=priced)
+    assert stream.feed(begun + last) + stream.release() == begun + shown
+    assert stream.release() == b""
+    assert stream.feed(STOP) == STOP
+    # Nothing was told by then: it goes out as it is, and once more with what is shown instead.
+    stream = MessagesStream(price=priced)
+    assert stream.feed(begun + delta()) + stream.release() == begun + delta()
+    ours = msgspec.json.decode(stream.feed(STOP).split(b"\n")[1].removeprefix(b"data: "))
+    assert ours["delta"] == {"stop_reason": "end_turn", "stop_sequence": None}
+    assert (ours["usage"]["input_tokens"], ours["usage"]["output_tokens"]) == (7, 8)
+    assert ours["usage"]["cost"] == 0.0000015
+
+
+def test_an_end_without_a_delta_still_tells_what_it_cost() -> None:
+    stream = MessagesStream(price=priced)
+    written = stream.feed(start(input_tokens=5, output_tokens=1) + STOP)
+    assert b'"cost":0.0000015' in written
+    assert written.endswith(STOP)
+
+
+def test_what_waited_goes_out_before_an_error() -> None:
+    begun, last = start(input_tokens=5, output_tokens=1), delta({"output_tokens": 6})
+    written, error = run(MessagesStream(price=priced), [begun + last + event("error", error={"message": "no"})])
+    assert isinstance(error, UpstreamFailed)
+    assert written == begun + last
+
+
+def test_what_has_come_is_counted_at_any_time() -> None:
+    stream = MessagesStream()
+    stream.feed(start(input_tokens=5, output_tokens=1))
+    for number, said_so_far in enumerate(("text", "thinking", "partial_json")):
+        stream.feed(event("content_block_delta", index=0, delta={"type": f"{said_so_far}_delta", said_so_far: " word"}))
+        assert stream.seen_tokens == number + 1
+    stream.feed(event("content_block_delta", index=0, delta={"type": "signature_delta", "signature": "s" * 400}))
+    assert stream.seen_tokens == 3
+
+
+def test_a_delta_of_another_form_passes() -> None:
+    odd = event("content_block_delta", index=0, delta="text")
+    stream = MessagesStream()
+    stream.feed(start(input_tokens=5, output_tokens=1))
+    assert stream.feed(odd) == odd
+    assert stream.seen_tokens == 0

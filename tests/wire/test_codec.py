@@ -167,3 +167,9 @@ def test_a_providers_repeated_name_counts_as_it_came_last() -> None:
     assert bytes(fields["a"]) == b"2"
     assert codec.answer_fields(b'{"a":"\xff"}') is None
     assert codec.answer_fields(b"[" * 100_000) is None
+
+
+def test_the_places_of_a_field() -> None:
+    data = b' { "a" : 1 ,"u\\u0061":{"ua":2}, "ua" : [ ] }'
+    assert [data[start:end] for start, end in codec.places(data, "ua")] == [b'{"ua":2}', b"[ ]"]
+    assert codec.places(data, "b") == []

@@ -10,7 +10,15 @@ import pytest
 from msgspec import Raw
 
 from trunkline.errors import UpstreamFailed
-from trunkline.wire.gemini_answer import count_body, read_answer, read_count, read_usage, with_model
+from trunkline.wire.gemini_answer import (
+    billed,
+    count_body,
+    estimated_output,
+    read_answer,
+    read_count,
+    read_usage,
+    with_model,
+)
 from trunkline.wire.usage import Usage
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "gemini"
@@ -98,3 +106,27 @@ def test_counts_of_tokens() -> None:
     for data in (b"", b"{}", b'{"totalTokens":-1}', b'{"totalTokens":"x"}'):
         with pytest.raises(UpstreamFailed, match="not a count"):
             read_count(data)
+
+
+def test_pictures_are_counted_apart() -> None:
+    told = usage(
+        promptTokenCount=300,
+        candidatesTokenCount=1300,
+        promptTokensDetails=[{"modality": "IMAGE", "tokenCount": 258}],
+        candidatesTokensDetails=[{"modality": "IMAGE", "tokenCount": 1290}],
+    )
+    assert told == Usage(input_tokens=300, output_tokens=1300, input_image_tokens=258, output_image_tokens=1290)
+
+
+def test_usage_of_ours_takes_the_place_of_what_does_not_count_and_tells_no_cost() -> None:
+    ours = Usage(input_tokens=9, output_tokens=8, reasoning_tokens=3, input_audio_tokens=2, cost_nanos=5)
+    body = b'{"candidates":[{}],"usageMetadata":{"promptTokenCount":"9"}}'
+    written = billed(body, ours, replaced=True)
+    assert read_answer(written).usage == msgspec.structs.replace(ours, cost_nanos=None)
+    assert b"cost" not in written
+    assert billed(body, ours, replaced=False) == body
+
+
+def test_an_answer_without_usage_can_be_weighed() -> None:
+    said = [{"content": {"parts": [{"text": "12345678"}, {"functionCall": {"name": "f", "args": {"a": 1}}}]}}]
+    assert estimated_output(msgspec.json.encode({"candidates": said})) == 4

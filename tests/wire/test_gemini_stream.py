@@ -148,3 +148,34 @@ def test_what_stands_in_place_of_a_stream() -> None:
     failure = failure_in(b'\n[{"error": {"code": 429, "message": "Slow down"}}]', said)
     assert failure is not None
     assert (failure.message, failure.status) == ("Slow down", 429)
+
+
+def chunk(**more: object) -> bytes:
+    return b"data: " + msgspec.json.encode({"candidates": [{"index": 0}], **more}) + b"\n\n"
+
+
+def test_usage_is_of_the_whole_so_far_and_the_last_that_can_be_believed_holds() -> None:
+    stream = GeminiStream()
+    for told, output in (
+        ({"promptTokenCount": 3, "candidatesTokenCount": 1}, 1),
+        ({"promptTokenCount": 3, "candidatesTokenCount": 4}, 4),
+        ({"promptTokenCount": 3, "candidatesTokenCount": "9"}, 4),
+        ({"promptTokenCount": 3, "candidatesTokenCount": 9, "cachedContentTokenCount": 4}, 4),
+        ({}, 4),
+        (None, 4),
+    ):
+        data = chunk(usageMetadata=told)
+        assert stream.feed(data) == data
+        assert stream.usage == Usage(input_tokens=3, output_tokens=output)
+
+
+def test_what_has_come_is_counted_at_any_time() -> None:
+    stream = GeminiStream()
+    stream.feed(chunk(candidates=[{"content": {"parts": [{"text": "x" * 27, "thoughtSignature": "s" * 400}]}}]))
+    assert stream.seen_tokens == 6
+    call = {"functionCall": {"name": "f", "args": {"a": 1}}}
+    stream.feed(chunk(candidates=[{"content": {"parts": [{"text": "think", "thought": True}, call]}}]))
+    assert stream.seen_tokens > 12
+    for odd in ({"content": "x"}, {"content": {"parts": [{"text": 7}]}}):
+        data = chunk(candidates=[odd])
+        assert stream.feed(data) == data

@@ -8,7 +8,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.completion_usage import CompletionUsage
 
+from tests.translation import strategies
 from trunkline.errors import UpstreamFailed
 from trunkline.wire import openai_chat_answer
 from trunkline.wire.openai_chat_answer import read_answer
@@ -98,3 +100,30 @@ def test_what_is_no_answer_is_the_providers_failure(data: bytes) -> None:
 def test_an_answer_can_show_another_name() -> None:
     renamed = openai_chat_answer.with_model(answer(), "fast")
     assert renamed == answer().replace(b'"model":"m-1"', b'"model":"fast"')
+
+
+@given(strategies.usages())
+def test_usage_reads_as_it_was_written(usage: Usage) -> None:
+    written = openai_chat_answer.write_usage(usage)
+    CompletionUsage.model_validate(msgspec.json.decode(written))
+    assert openai_chat_answer.read_usage(msgspec.Raw(written)) == usage
+
+
+def test_what_was_kept_for_an_hour_is_not_told_apart_and_no_write_is_not_told() -> None:
+    usage = Usage(input_tokens=9, output_tokens=8, cache_write_tokens=5, cache_write_1h_tokens=5, input_audio_tokens=4)
+    told = msgspec.json.decode(openai_chat_answer.write_usage(usage))["prompt_tokens_details"]
+    assert told == {"cached_tokens": 0, "audio_tokens": 4, "cache_write_tokens": 5}
+    plain = openai_chat_answer.write_usage(Usage(input_tokens=1, output_tokens=1))
+    assert "cache_write_tokens" not in msgspec.json.decode(plain)["prompt_tokens_details"]
+
+
+def test_a_cost_is_told_last_and_only_once_it_is_known() -> None:
+    usage = Usage(input_tokens=1, output_tokens=1)
+    assert b"cost" not in openai_chat_answer.write_usage(usage)
+    known = msgspec.structs.replace(usage, cost_nanos=1_500_000_000)
+    assert openai_chat_answer.write_usage(known).endswith(b',"cost":1.5}')
+    assert openai_chat_answer.read_usage(msgspec.Raw(openai_chat_answer.write_usage(known))) == usage
+
+
+def test_an_answer_without_usage_can_be_weighed() -> None:
+    assert openai_chat_answer.estimated_output(answer()) == 2

@@ -324,6 +324,82 @@ def test_a_finish_that_was_held_is_told_before_an_error() -> None:
     assert [c["choices"][0]["finish_reason"] for c in chunks_of(written)] == [None, "stop"]
 
 
+def priced(usage: Usage | None) -> Usage:
+    return msgspec.structs.replace(usage or Usage(input_tokens=7, output_tokens=8), cost_nanos=1500)
+
+
+COSTS = {**USAGE, "cost": 0.0000015}
+
+
+def test_a_price_is_asked_for_when_no_more_can_come() -> None:
+    repeated = {**USAGE_CHUNK, "usage": {**USAGE, "completion_tokens": 4, "total_tokens": 7}}
+    stream = ChatStream(price=priced)
+    assert chunks_of(stream.feed(sse(ROLE, FINISH, repeated, done=False))) == [ROLE]
+    assert chunks_of(stream.feed(sse(USAGE_CHUNK))) == [{**FINISH, "usage": COSTS}]
+    stream = ChatStream(price=priced, include_usage=True)
+    assert chunks_of(stream.feed(sse(ROLE, FINISH, repeated, done=False)))[-1] == {**FINISH, "usage": None}
+    assert chunks_of(stream.feed(sse(USAGE_CHUNK))) == [{**USAGE_CHUNK, "usage": COSTS}]
+
+
+def test_usage_of_ours_where_the_provider_gave_none_that_counts() -> None:
+    for asked in (False, True):
+        for wrong in (None, {"prompt_tokens": "3", "completion_tokens": 2}):
+            written, error = run(ChatStream(price=priced, include_usage=asked), [sse(ROLE, {**FINISH, "usage": wrong})])
+            assert error is None
+            last = chunks_of(written)[-1]
+            assert (last["choices"] == []) == asked
+            shown = last["usage"]
+            assert (shown["prompt_tokens"], shown["completion_tokens"], shown["total_tokens"]) == (7, 8, 15)
+            assert shown["cost"] == 0.0000015
+            assert shown["prompt_tokens_details"]["cached_tokens"] == 0
+
+
+def test_with_a_price_other_counts_take_the_place_of_the_providers() -> None:
+    def doubled(usage: Usage | None) -> Usage:
+        assert usage is not None
+        return Usage(input_tokens=2 * usage.input_tokens, output_tokens=usage.output_tokens, cost_nanos=1500)
+
+    written, _ = run(ChatStream(price=doubled), [sse(ROLE, FINISH, USAGE_CHUNK)])
+    assert chunks_of(written)[-1]["usage"]["prompt_tokens"] == 6
+
+
+def test_a_finish_that_waits_in_vain_is_priced_later_and_only_once() -> None:
+    asked: list[Usage | None] = []
+
+    def price(usage: Usage | None) -> Usage:
+        asked.append(usage)
+        return priced(usage)
+
+    stream = ChatStream(price=price)
+    stream.feed(sse(ROLE, FINISH, done=False))
+    assert chunks_of(stream.release()) == [FINISH]
+    assert asked == []
+    assert chunks_of(stream.feed(sse(USAGE_CHUNK))) == [{**chunk({}), "usage": COSTS}]
+    # Its usage has come, but not the end: what comes after the release changes nothing any more.
+    stream = ChatStream(price=price)
+    stream.feed(sse(ROLE, FINISH, USAGE_CHUNK, done=False))
+    assert chunks_of(stream.release()) == [{**FINISH, "usage": COSTS}]
+    assert payloads(stream.feed(sse({**USAGE_CHUNK, "usage": {**USAGE, "completion_tokens": 9}}))) == [b"[DONE]"]
+    assert asked == [Usage(input_tokens=3, output_tokens=2)] * 2
+    assert stream.usage == asked[-1]
+
+
+def test_what_has_come_is_counted_at_any_time() -> None:
+    stream = ChatStream()
+    stream.feed(sse(ROLE, done=False))
+    assert stream.seen_tokens == 0
+    for number in range(16):
+        stream.feed(sse(chunk({"content": " hello"}), done=False))
+        assert stream.seen_tokens == number + 1
+    stream.feed(sse(chunk({"content": None, "reasoning_content": "x" * 16}), done=False))
+    assert stream.seen_tokens == 19
+    call = {"index": 0, "function": {"arguments": "12345678"}}
+    stream.feed(sse(chunk({"tool_calls": [call]}), chunk({"content": "語" * 8}), done=False))
+    assert stream.seen_tokens == 25
+    stream.feed(sse(chunk({"content": "last"}, "stop")))
+    assert stream.seen_tokens == 26
+
+
 # What a provider may send: text pieces, then a finish, with every freedom the dialects take.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 extras: st.SearchStrategy[dict[str, Any]] = st.sampled_from(

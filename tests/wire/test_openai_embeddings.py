@@ -18,12 +18,15 @@ from trunkline.wire.openai_embeddings import (
     MOST_INPUTS,
     EmbeddingsAnswer,
     Encoding,
+    billed,
+    estimated_input,
     in_encoding,
     joined,
     read_answer,
     read_request,
     used,
 )
+from trunkline.wire.usage import Usage
 
 KINDS: dict[str, tuple[Any, int, bool]] = {
     # name: (input, vectors, can be sent in parts)
@@ -216,3 +219,17 @@ def test_an_answer_that_is_none(body: bytes) -> None:
 def test_a_vector_that_is_none(vector: bytes, encoding: Encoding) -> None:
     with pytest.raises(UpstreamFailed):
         in_encoding(Raw(vector), encoding)
+
+
+@pytest.mark.parametrize(
+    ("given", "tokens"),
+    [("x" * 40, 10), ("", 1), (["x" * 40, "y" * 8], 12), ([1, 2, 3], 3), ([[1, 2], [3]], 3)],
+)
+def test_what_an_input_costs_where_nobody_counts_it(given: Any, tokens: int) -> None:
+    assert estimated_input(read_request(request(input=given))) == tokens
+
+
+def test_usage_of_ours_is_in_this_protocols_shape() -> None:
+    body = b'{"object":"list","model":"m","data":[],"usage":{"prompt_tokens":"x"}}'
+    written = billed(body, Usage(input_tokens=7, output_tokens=0, cost_nanos=1500), replaced=True)
+    assert written == body.replace(b'{"prompt_tokens":"x"}', b'{"prompt_tokens":7,"total_tokens":7,"cost":0.0000015}')

@@ -7,10 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec import Raw
+from openai.types.responses import ResponseUsage
 
 from trunkline.errors import UpstreamFailed
 from trunkline.wire.codec import encode
-from trunkline.wire.openai_responses_answer import read_answer, read_usage, with_model
+from trunkline.wire.openai_responses_answer import (
+    estimated_output,
+    read_answer,
+    read_usage,
+    with_model,
+    write_usage,
+)
 from trunkline.wire.usage import Usage
 
 MESSAGE = {"type": "message", "content": []}
@@ -86,3 +93,18 @@ def test_another_name_may_be_shown() -> None:
     assert msgspec.json.decode(with_model(body, "b")) == {"id": "resp_1", "model": "b", "n": 1.0}
     assert b"1.0" in with_model(body, "b")
     assert with_model(b"[]", "b") == b"[]"
+
+
+def test_usage_of_ours_reads_as_it_was_meant() -> None:
+    written = write_usage(msgspec.structs.replace(USAGE, cost_nanos=5))
+    ResponseUsage.model_validate(msgspec.json.decode(written))
+    assert read_usage(Raw(written)) == USAGE
+    assert written.endswith(b'"cost":0.000000005}')
+    assert b"cost" not in write_usage(USAGE)
+
+
+def test_a_response_without_usage_can_be_weighed() -> None:
+    said = [{"type": "reasoning", "encrypted_content": "e" * 99, "summary": [{"type": "summary_text", "text": "1234"}]}]
+    assert (
+        estimated_output(encode({"output": [*said, {"type": "function_call", "name": "f", "arguments": "123"}]})) == 2
+    )

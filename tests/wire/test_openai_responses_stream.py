@@ -181,3 +181,51 @@ def test_usage_that_makes_no_sense_is_none() -> None:
 def test_both_forms_of_an_error_are_read(event: dict[str, Any]) -> None:
     facts = error_facts(msgspec.json.decode(encode(event), type=dict[str, msgspec.Raw]))
     assert (facts.message, facts.code) == ("no", "c")
+
+
+def priced(usage: Usage | None) -> Usage:
+    return msgspec.structs.replace(usage or Usage(input_tokens=7, output_tokens=8), cost_nanos=1500)
+
+
+@pytest.mark.parametrize("kind", ["completed", "incomplete", "failed"])
+@pytest.mark.parametrize("model", [None, "fast"])
+def test_every_end_tells_what_it_cost(kind: str, model: str | None) -> None:
+    for usage, counts in (
+        ({"input_tokens": 3, "output_tokens": 2}, (3, 2)),
+        (None, (7, 8)),
+        ({"input_tokens": -1}, (7, 8)),
+    ):
+        stream = ResponsesStream(error=said, price=priced, model=model)
+        stream.feed(sse({"type": "response.created", "response": {"model": "m", "usage": None}}))
+        response = {"model": "m", "output": [{"usage": {"a": 1}}], "usage": usage, "error": {"message": "no"}}
+        written = stream.feed(sse({"type": f"response.{kind}", "response": response}))
+        told = msgspec.json.decode(written.split(b"\n")[1].removeprefix(b"data: "))["response"]
+        shown = told.pop("usage")
+        del response["usage"]
+        assert told == response | {"model": model or "m"}
+        assert (shown["input_tokens"], shown["output_tokens"], shown["cost"]) == (*counts, 0.0000015)
+
+
+def test_a_failure_at_once_has_no_price() -> None:
+    def price(usage: Usage | None) -> Usage:
+        raise AssertionError
+
+    with pytest.raises(UpstreamFailed):
+        ResponsesStream(error=said, price=price).feed(sse({"type": "response.failed", "response": {"error": {}}}))
+
+
+def test_what_has_come_is_counted_at_any_time() -> None:
+    stream = ResponsesStream(error=said)
+    kinds = ("output_text", "reasoning_text", "reasoning_summary_text", "function_call_arguments", "refusal")
+    for number, kind in enumerate(kinds):
+        stream.feed(sse({"type": f"response.{kind}.delta", "delta": " word", "obfuscation": "x" * 40}))
+        assert stream.seen_tokens == number + 1
+    stream.feed(sse({"type": "response.output_audio.delta", "delta": "A" * 4000}))
+    assert stream.seen_tokens == 5
+
+
+def test_what_came_only_with_the_end_is_counted_where_nobody_else_did() -> None:
+    said_at_last = {"output": [{"type": "message", "content": [{"type": "output_text", "text": "x" * 40}]}]}
+    stream = ResponsesStream(error=said, price=priced)
+    stream.feed(sse({"type": "response.completed", "response": said_at_last}))
+    assert stream.seen_tokens == 10

@@ -206,3 +206,9 @@ def test_an_event_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     stream.feed(b"x" * 900)
     with pytest.raises(UpstreamFailed):
         stream.feed(b"x" * 200)
+
+
+def test_its_events_are_counted() -> None:
+    stream = EventPassage(failure)
+    stream.feed(PARTIAL + PARTIAL[:5])
+    assert stream.seen_tokens == PARTIAL.count(b"\n\n")

@@ -190,7 +190,7 @@ class MessagesStream:
         self._blocks = Blocks()
         self._usage = StreamedUsage()
         self._text = Seen()
-        self._last_delta: tuple[bytes, Raw] = (_DELTA, Raw())
+        self._last_delta: tuple[bytes, bytes, Raw] = (b"", _DELTA, Raw())
         self._holding = False
         self._settled = False
         self._out: list[bytes] = []
@@ -289,6 +289,10 @@ class MessagesStream:
         except codec.UNREADABLE:
             raise self._unreadable(data) from None
         kind = event.type
+        if not named:
+            if "\n" in kind or "\r" in kind:
+                raise UpstreamFailed("The provider sent an event whose type is no name.")
+            block = b"event: " + kind.encode() + b"\n" + block
         if kind == "content_block_delta":
             if event.delta is not None:
                 self._text.add(event.delta.said)
@@ -296,10 +300,6 @@ class MessagesStream:
             block = self._other(kind, event, data, block)
             if not block:
                 return
-        if not named:
-            if "\n" in kind or "\r" in kind:
-                raise UpstreamFailed("The provider sent an event whose type is no name.")
-            block = b"event: " + kind.encode() + b"\n" + block
         self._out.append(block + b"\n\n")
 
     def _unreadable(self, data: bytes) -> UpstreamError:
@@ -350,7 +350,7 @@ class MessagesStream:
         if self._price is None or self._settled:
             return block
         self._send_held()
-        self._last_delta = data, event.usage
+        self._last_delta = block, data.strip(), event.usage
         self._holding = True
         self.holds += 1
         return b""
@@ -358,7 +358,7 @@ class MessagesStream:
     def _send_held(self) -> None:
         if self._holding:
             self._holding = False
-            self._out.append(sse.named_event(b"message_delta", self._last_delta[0]))
+            self._out.append(self._last_delta[0] + b"\n\n")
 
     def _settle(self) -> None:
         """Nothing more will be told of the usage: the end of the message goes out with what it cost."""
@@ -367,13 +367,10 @@ class MessagesStream:
         self._settled = True
         told = self._usage.final
         usage = self._price(told)
-        data, said = self._last_delta
-        if said and usage.same_counts(told):
-            written = billing.with_cost(bytes(said), usage)
-        else:
-            written = encode(delta_fields(usage))
+        _, data, said = self._last_delta
+        ours = None if said and usage.same_counts(told) else encode(delta_fields(usage))
         self._holding = False
-        self._out.append(sse.named_event(b"message_delta", billing.with_field(data, b"usage", said, written)))
+        self._out.append(sse.named_event(b"message_delta", billing.with_usage(data, b"usage", said, usage, ours)))
 
 
 def _decoded(data: bytes) -> _Event:

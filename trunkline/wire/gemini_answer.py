@@ -23,7 +23,7 @@ class _Modality(msgspec.Struct, gc=False, rename="camel"):
     token_count: Count = 0
 
 
-class _Usage(msgspec.Struct, gc=False, rename="camel"):
+class UsageMetadata(msgspec.Struct, gc=False, rename="camel"):
     """A count of nothing is left out. `candidates_token_count` is without thoughts, `prompt_token_count` with what was
     cached and without what the provider's own tools put in (`tool_use_prompt_token_count`)."""
 
@@ -37,15 +37,19 @@ class _Usage(msgspec.Struct, gc=False, rename="camel"):
     candidates_tokens_details: list[_Modality] | None = None
 
 
-_decode_usage = msgspec.json.Decoder(_Usage).decode
+_decode_usage = msgspec.json.Decoder(UsageMetadata).decode
 
 
 def read_usage(raw: Raw) -> Usage | None:
     """None unless every count is a JSON integer from 0 to 10,000,000 and they agree."""
     try:
-        said = _decode_usage(raw)
+        return usage_of(_decode_usage(raw))
     except codec.UNREADABLE:
         return None
+
+
+def usage_of(said: UsageMetadata) -> Usage | None:
+    """None unless the counts agree."""
     thought = said.thoughts_token_count or 0
     whole_input = said.prompt_token_count + (said.tool_use_prompt_token_count or 0)
     whole_output = (said.candidates_token_count or 0) + thought
@@ -62,7 +66,7 @@ def read_usage(raw: Raw) -> Usage | None:
 
 
 def _of_kind(details: list[_Modality] | None, modality: str) -> int:
-    return sum(one.token_count for one in details or () if one.modality == modality)
+    return sum([one.token_count for one in details if one.modality == modality]) if details else 0
 
 
 class _WrittenModality(msgspec.Struct, rename="camel"):

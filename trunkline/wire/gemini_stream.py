@@ -19,7 +19,7 @@ from msgspec import Meta, Raw
 
 from trunkline.errors import StreamCut, UpstreamError, UpstreamFailed
 from trunkline.wire import codec, sse
-from trunkline.wire.gemini_answer import read_usage, with_model
+from trunkline.wire.gemini_answer import UsageMetadata, read_usage, usage_of, with_model
 from trunkline.wire.provider_errors import ErrorFacts, error_in, is_error, read_error
 from trunkline.wire.seen import Seen, size_of
 from trunkline.wire.usage import Usage
@@ -51,8 +51,6 @@ class _Candidate(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _OddCandidate(msgspec.Struct, gc=False, rename="camel"):
-    """One whose content is not as this protocol has it."""
-
     index: Annotated[int, Meta(ge=0, le=1023)] | None = None
     finish_reason: str | None = None
 
@@ -64,12 +62,14 @@ class _Feedback(msgspec.Struct, gc=False, rename="camel"):
 class _Chunk(msgspec.Struct, gc=False, rename="camel"):
     candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
-    usage_metadata: Raw = Raw()
+    usage_metadata: UsageMetadata | msgspec.UnsetType = msgspec.UNSET
     response_id: str | None = None
     error: Raw = Raw()
 
 
 class _OddChunk(msgspec.Struct, gc=False, rename="camel"):
+    """One whose content or usage is not as this protocol has it."""
+
     candidates: list[_OddCandidate] | None = None
     prompt_feedback: _Feedback | None = None
     usage_metadata: Raw = Raw()
@@ -188,8 +188,9 @@ class GeminiStream:
             raise self._senseless(payload)
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason is not None:
             self._blocked = True
-        if chunk.usage_metadata:
-            self.usage = read_usage(chunk.usage_metadata) or self.usage
+        told = chunk.usage_metadata
+        if told:
+            self.usage = (read_usage(told) if isinstance(told, Raw) else usage_of(told)) or self.usage
 
     def _senseless(self, payload: bytes) -> UpstreamError:
         facts = error_in(codec.answer_fields(payload) or {})

@@ -172,8 +172,7 @@ def billed(body: bytes, usage: Usage, *, replaced: bool) -> bytes:
     """A whole answer that `read_answer` took, with what it cost. `replaced`: the provider gave no usage that counts;
     `usage` is shown in its place."""
     said = _decode_counted(body).usage
-    written = write_usage(usage) if replaced or not said else billing.with_cost(bytes(said), usage)
-    return billing.with_field(body, b"usage", said, written)
+    return billing.with_usage(body, b"usage", said, usage, write_usage(usage) if replaced or not said else None)
 
 
 def estimated_output(body: bytes) -> int:

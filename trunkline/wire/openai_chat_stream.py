@@ -41,7 +41,7 @@ from trunkline.wire.openai_chat_chunk import (
     said_size,
 )
 from trunkline.wire.provider_errors import ErrorFacts, error_in, read_error
-from trunkline.wire.seen import Seen, size_of
+from trunkline.wire.seen import LONGEST_TOKEN, Seen, size_of
 from trunkline.wire.usage import Price, Usage
 
 DONE = b"[DONE]"
@@ -230,7 +230,9 @@ class ChatStream:
                         said = delta.content
                         if said:
                             text.texts += 1
-                            text.size += len(said) if said.isascii() else size_of(said)
+                            size = len(said) if said.isascii() else size_of(said)
+                            if size > LONGEST_TOKEN:
+                                text.beyond += size - LONGEST_TOKEN
                         else:
                             text.add_bytes(delta.other_size())
                     if self._include_usage and event.usage is msgspec.UNSET:

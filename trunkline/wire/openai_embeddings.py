@@ -246,11 +246,10 @@ def billed(body: bytes, usage: Usage, *, replaced: bool) -> bytes:
     """A whole answer with what it cost. `replaced`: the provider gave no usage that counts; `usage` is shown in its
     place."""
     said = _decode_counted(body).usage
-    if replaced or not said:
-        tokens = usage.input_tokens
-        written = encode({"prompt_tokens": tokens, "total_tokens": tokens})
-        return billing.with_field(body, b"usage", said, billing.with_cost(written, usage))
-    return billing.with_field(body, b"usage", said, billing.with_cost(bytes(said), usage))
+    if not replaced and said:
+        return billing.with_usage(body, b"usage", said, usage)
+    written = encode({"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens})
+    return billing.with_usage(body, b"usage", said, usage, billing.with_cost(written, usage))
 
 
 def in_encoding(vector: Raw, encoding: Encoding) -> Raw:

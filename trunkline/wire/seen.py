@@ -1,13 +1,14 @@
 """How many tokens of an answer have come, where its provider has not said so: an estimate from its text.
 
-It is the larger of two counts, both of which can only be too low where the other is about right:
+Providers send a token an event, or several together, and next to nobody splits one. A token is 4 bytes of English, 3
+of code, 3 to 4 where letters take 3 bytes, and seldom more than 7. So an event is a token, and one more for every 4
+bytes beyond 7:
 
-events     providers send a token an event, or several together; next to nobody splits one
-bytes / 4  a token is 4 bytes of English, 3 of code, and 3 to 4 of scripts whose letters take 3
+a token an event     counted exactly, as good as always, whatever the script
+two or three         a fifth too low
+many, or the whole   one too low for each event; else as any text of its length
 
-So an answer that comes token by token is counted exactly whatever its language, and one that comes in long pieces as
-any text of its length. What stands around the text (ids, names of fields, padding against eavesdroppers, logprobs,
-signatures) does not count.
+What stands around the text (ids, names of fields, padding against eavesdroppers, logprobs, signatures) does not count.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from trunkline.wire import codec
 from trunkline.wire.codec import encode
 
 BYTES_PER_TOKEN = 4
+LONGEST_TOKEN = 7
+"""In bytes, as good as always."""
 
 
 def tokens_of(size: int) -> int:
@@ -69,26 +72,25 @@ def _said_size(value: Any) -> int:
 
 
 class Seen:
-    """What has come of one answer. `texts` are the events that brought some, `size` their bytes together; `other`
-    are tokens of which nothing else tells."""
+    """What has come of one answer. `texts` are the events that brought some, `beyond` are their bytes beyond those of
+    the longest token, `other` are tokens of which nothing else tells."""
 
-    __slots__ = ("other", "size", "texts")
+    __slots__ = ("beyond", "other", "texts")
 
     def __init__(self) -> None:
         self.texts = 0
-        self.size = 0
+        self.beyond = 0
         self.other = 0
 
     def add(self, text: str) -> None:
         """An event's text; "" is none."""
-        if text:
-            self.texts += 1
-            self.size += len(text) if text.isascii() else size_of(text)
+        self.add_bytes(size_of(text))
 
     def add_bytes(self, size: int) -> None:
         if size > 0:
             self.texts += 1
-            self.size += size
+            if size > LONGEST_TOKEN:
+                self.beyond += size - LONGEST_TOKEN
 
     def at_least(self, tokens: int) -> None:
         """Something else tells that so many have come."""
@@ -96,4 +98,4 @@ class Seen:
 
     @property
     def tokens(self) -> int:
-        return max(self.texts, tokens_of(self.size)) + self.other
+        return self.texts + self.beyond // BYTES_PER_TOKEN + self.other
