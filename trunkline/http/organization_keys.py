@@ -274,7 +274,7 @@ class AdminKeys:
     def create(self, asked: Asked[wire.AdminKeyCreate]) -> wire.AdminKey:
         """Make an admin key of the organisation; it is shown this once."""
         said = asked.said
-        expires_at = None if said.expires_in_seconds is UNSET else clock.now_s() + said.expires_in_seconds
+        expires_at = None if said.expires_in_seconds is None else clock.now_s() + said.expires_in_seconds
         grant = Grant(name=said.name, account_id=asked.within, role="owner", expires_at=expires_at)
         with renamed(NAMES):
             issued = self._keys.create(grant, by=asked.by, within=asked.within)

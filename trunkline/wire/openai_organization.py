@@ -227,7 +227,7 @@ class AdminKeyCreate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """An admin key."""
 
     name: Name
-    expires_in_seconds: LifeSeconds | UnsetType = UNSET
+    expires_in_seconds: LifeSeconds | None = None
 
 
 class AdminKeysQuery(ListQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
