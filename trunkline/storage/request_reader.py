@@ -15,20 +15,18 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from trunkline import clock
 from trunkline.errors import InvalidRequest, StoreUnavailable
-from trunkline.ids import ROOT_ACCOUNT, AccountId, call_number, first_number
+from trunkline.ids import AccountId, call_number, first_number
 from trunkline.ports.reports import CallPage, CallQuery
 from trunkline.ports.requests import RequestRow
 from trunkline.storage import request_file
 from trunkline.storage.database import Database
 from trunkline.storage.request_file import COLUMNS
 from trunkline.storage.requests import RequestsOptions
-from trunkline.storage.schema import accounts, keys
-from trunkline.storage.subtree import below
-from trunkline.wire import codec
+from trunkline.storage.whose import LISTED, accounts_of, is_within, listed, owners_of
 
 MOST_CALLS: Final = 1000
 READERS: Final = 2
@@ -125,28 +123,19 @@ class SqlRequestLogReader:
     def _seen(self, found: Iterable[Found], root: AccountId) -> RequestRow | None:
         """The first of them whose account is `root` or below it."""
         for row in found:
-            if root == ROOT_ACCOUNT:
-                return request_file.restored(row)
             with self._database.reading() as connection:
-                its = below(root)
-                if connection.execute(select(its).where(its.c.account_id == row[1])).first():
+                if is_within(connection, row[1], root):
                     return request_file.restored(row)
         return None
 
 
 def _whose(connection: Connection, query: CallQuery) -> list[str] | None:
     """The accounts whose calls are asked for; None for everybody's."""
-    chosen = None
-    if query.root != ROOT_ACCOUNT or query.accounts is not None:
-        chosen = select(below(query.root).c.account_id)
-    if query.accounts is not None and chosen is not None:
-        chosen = select(accounts.c.account_id).where(
-            accounts.c.account_id.in_(chosen), accounts.c.account_id.in_(query.accounts)
-        )
-    if query.keys is not None:
-        owners = select(keys.c.account_id).where(keys.c.key_id.in_(query.keys)).distinct()
-        chosen = owners if chosen is None else owners.where(keys.c.account_id.in_(chosen))
-    return None if chosen is None else list(connection.execute(chosen).scalars())
+    whose = accounts_of(connection, query.root, query.accounts)
+    if query.keys is None:
+        return whose
+    owners = set(owners_of(connection, query.keys).values())
+    return sorted(owners if whose is None else owners & set(whose))
 
 
 def _page(connection: sqlite3.Connection, query: CallQuery, whose: list[str] | None) -> CallPage:
@@ -170,11 +159,11 @@ def _conditions(query: CallQuery) -> Conditions:
         conditions.append(("calls.number >= ?", first_number(query.since_ms)))
     for name, wanted in (("key_id", query.keys), ("model", query.models)):
         if wanted is not None:
-            conditions.append((f"calls.{name} IN (SELECT value FROM json_each(?))", _listed(wanted)))
+            conditions.append((f"calls.{name} IN {LISTED}", listed(wanted)))
     if query.tags is not None:
-        named = _listed(tag for tag in query.tags if tag is not None)
+        named = listed(tag for tag in query.tags if tag is not None)
         or_none = " OR calls.tag IS NULL" if None in query.tags else ""
-        conditions.append((f"(calls.tag IN (SELECT value FROM json_each(?)){or_none})", named))
+        conditions.append((f"(calls.tag IN {LISTED}{or_none})", named))
     if query.status_class is not None:
         conditions.append(("calls.status / 100 = ?", query.status_class))
     return conditions
@@ -182,9 +171,7 @@ def _conditions(query: CallQuery) -> Conditions:
 
 def _newest_first(connection: sqlite3.Connection, conditions: Conditions, whose: list[str] | None) -> Iterator[Found]:
     indexed = request_file.indexed_to(connection)
-    anyones: Conditions = (
-        [] if whose is None else [("calls.account_id IN (SELECT value FROM json_each(?))", _listed(whose))]
-    )
+    anyones: Conditions = [] if whose is None else [(f"calls.account_id IN {LISTED}", listed(whose))]
     if whose is None or len(whose) > MOST_MERGED:
         yield from _select(connection, "calls", "calls.number", [*anyones, *conditions])
         return
@@ -227,7 +214,3 @@ def _by_hash(connection: sqlite3.Connection, kind: str, hash_: int) -> Iterator[
 
 def _field(found: Found, place: int) -> object:
     return getattr(request_file.restored(found), request_file.FIELDS[place])
-
-
-def _listed(values: Iterable[str]) -> str:
-    return codec.encode(list(values)).decode()
