@@ -99,6 +99,7 @@ class _Caller:
             try:
                 await self._books.ledger.append([entry])
             except StoreUnavailable:
+                say("unavailable")
                 await asyncio.sleep(0.01)
             else:
                 return
