@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from trunkline import clock
 from trunkline.cli.keys import app
 from trunkline.cli.store import opened
+from trunkline.ports.budget_store import BudgetFilter
 from trunkline.ports.keys import KeyRecord
+from trunkline.ports.pages import Cursor
 
 Run = Callable[..., "Printed"]
 
@@ -98,6 +100,29 @@ def test_revoke_ends_it(run: Run, tmp_path: Path) -> None:
     assert found(tmp_path, made["key"]) is None
     assert run("revoke", made["id"], "--json").json() == {"id": made["id"], "state": "revoked"}
     assert [key["state"] for key in run("list", "--json").json()] == ["revoked"]
+
+
+def test_what_a_key_may_spend_and_where_it_may_be_used(run: Run, tmp_path: Path) -> None:
+    answer = run(
+        *("create", "--budget-usd", "0.1", "--budget-period", "day", "--rpm", "60", "--tpm", "1000"),
+        *("--concurrency", "2", "--address", "192.0.2.7", "--route", "chat", "--tag", "shop", "--note", "n", "--json"),
+    ).json()
+    [key] = run("list", "--json").json()
+    assert (key["requests_per_minute"], key["tokens_per_minute"], key["concurrency"]) == (60, 1000, 2)
+    assert (key["addresses"], key["routes"]) == (["192.0.2.7/32"], ["chat"])
+    assert (key["default_tag"], key["note"], key["created_by"]) == ("shop", "n", "cli")
+    with opened(None, tmp_path) as (_, store):
+        [figures] = store.budgets.page(BudgetFilter(), Cursor()).items
+    assert (figures.budget.subject, figures.budget.limit_nanos, figures.budget.period) == (
+        answer["id"],
+        100_000_000,
+        "day",
+    )
+
+
+def test_a_viewer(run: Run) -> None:
+    run("create", "--viewer")
+    assert [(key["role"], key["manage"]) for key in run("list", "--json").json()] == [("viewer", False)]
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])

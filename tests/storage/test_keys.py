@@ -16,7 +16,6 @@ from trunkline.ids import ROOT_ACCOUNT, AccountId, KeyId
 from trunkline.observe import Secret
 from trunkline.policy.keys import KeyShape, digest
 from trunkline.ports.accounts import AccountDraft
-from trunkline.ports.audit import AuditFilter
 from trunkline.ports.budget_store import BudgetFilter
 from trunkline.ports.keys import KeyChange, KeyFilter, KeyLimits, KeyRecord, KeySecret
 from trunkline.ports.pages import Cursor
@@ -489,29 +488,3 @@ def test_the_list_by_what_keys_are(house: House, held_clock: HeldClock) -> None:
     assert listed(admin=False) == [plain]
     assert listed(account_id=child.id) == [plain]
     assert house.keys.page(KeyFilter(account_id=child.id), Cursor(), within=child.id).items[0].id == plain
-
-
-def test_rotation_without_a_grace_waits_for_the_first_use(house: House, held_clock: HeldClock) -> None:
-    old = house.keys.create(Grant())
-    new = house.keys.rotate(old.id, None)
-    assert new.old_ends_at == held_clock.now_s + 86_400
-    first, second = live(house.serving, old.key), live(house.serving, new.key)
-    assert first is not None
-    assert second is not None
-    assert first.expires_at == held_clock.now_s + 86_400
-    assert (first.retires, second.retires) == ((), (first.digest,))
-    held_clock.now_s += 86_400
-    assert live(house.serving, old.key) is None
-    assert live(house.serving, new.key) == msgspec.structs.replace(second, retires=())
-
-
-def test_the_log_says_how_a_key_was_rotated(house: House, held_clock: HeldClock) -> None:
-    key_id = house.keys.create(Grant()).id
-    house.keys.rotate(key_id, 60)
-    house.keys.rotate(key_id, None)
-    found = house.audit.page(AuditFilter(types=("api_key.rotated",)), Cursor(), within=ROOT_ACCOUNT).items
-    ends = int(held_clock.now_s)
-    assert [bytes(record.after or b"") for record in found] == [
-        b'{"old_ends_at":%d,"at_first_use":false}' % (ends + 60),
-        b'{"old_ends_at":%d,"at_first_use":true}' % (ends + 86_400),
-    ]

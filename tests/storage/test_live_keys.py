@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from sqlalchemy import insert
 
 from tests.storage.conftest import PEPPER, HeldClock
 from tests.storage.house import House
 from trunkline import clock
+from trunkline.ids import ROOT_ACCOUNT
 from trunkline.observe import Secret
 from trunkline.policy.keys import digest
+from trunkline.ports.audit import AuditFilter
 from trunkline.ports.keys import Grant, IssuedKey, KeyLimits
+from trunkline.ports.pages import Cursor
 from trunkline.storage.schema import key_secrets, keys
 
 
@@ -18,6 +22,32 @@ def digest_of(issued: IssuedKey) -> bytes:
 
 def live(house: House) -> set[bytes]:
     return {record.digest for record in house.serving.live_keys()}
+
+
+def test_rotation_without_a_grace_waits_for_the_first_use(house: House, held_clock: HeldClock) -> None:
+    old = house.keys.create(Grant())
+    new = house.keys.rotate(old.id, None)
+    assert new.old_ends_at == held_clock.now_s + 86_400
+    first, second = (house.serving.find(digest_of(one)) for one in (old, new))
+    assert first is not None
+    assert second is not None
+    assert (first.expires_at, second.expires_at) == (held_clock.now_s + 86_400, None)
+    assert (first.retires, second.retires) == ((), (first.digest,))
+    held_clock.now_s += 86_400
+    assert house.serving.live_keys() == [msgspec.structs.replace(second, retires=())]
+    assert house.serving.find(second.digest) == msgspec.structs.replace(second, retires=())
+
+
+def test_the_log_says_how_a_key_was_rotated(house: House, held_clock: HeldClock) -> None:
+    key_id = house.keys.create(Grant()).id
+    house.keys.rotate(key_id, 60)
+    house.keys.rotate(key_id, None)
+    found = house.audit.page(AuditFilter(types=("api_key.rotated",)), Cursor(), within=ROOT_ACCOUNT).items
+    ends = int(held_clock.now_s)
+    assert [bytes(record.after or b"") for record in found] == [
+        b'{"old_ends_at":%d,"at_first_use":false}' % (ends + 60),
+        b'{"old_ends_at":%d,"at_first_use":true}' % (ends + 86_400),
+    ]
 
 
 def test_a_used_secret_ends_those_before_it(house: House) -> None:

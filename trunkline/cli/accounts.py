@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
@@ -23,8 +24,6 @@ from trunkline.storage.store import Store
 from trunkline.wire.amounts import dollars
 
 app = typer.Typer(help="Accounts: who keys belong to, what they may spend and have paid.", no_args_is_help=True)
-
-LONGEST_PERCENT = 12
 
 AccountIdentity = Annotated[str, typer.Argument(metavar="ID", help="As `accounts list` shows it: acct_…")]
 
@@ -219,13 +218,9 @@ def link_url(server: ServerOptions, token: str) -> str:
 
 def _millionths(percent: str) -> int:
     """A percent is ten thousand of them. Raises typer.BadParameter."""
-    try:
-        exact = Decimal(percent.strip().removesuffix("%")) * 10_000
-        if len(percent) <= LONGEST_PERCENT and exact == exact.to_integral_value():
-            return int(exact)
-    except InvalidOperation:
-        pass
-    raise typer.BadParameter(f"{percent[:40]!r} is no percentage; write 5 or 2.5, with at most 4 decimals.")
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,4})?%?", percent, re.ASCII):
+        raise typer.BadParameter(f"{percent[:40]!r} is no percentage; write 5 or 2.5, with at most 4 decimals.")
+    return int(Decimal(percent.removesuffix("%")) * 10_000)
 
 
 def _all(store: Store, wanted: AccountFilter) -> list[Account]:
