@@ -108,10 +108,10 @@ def test_a_tags_budget_holds_for_every_key_of_the_account(owner: Caller) -> None
     owner.made("/v1/budgets", tag="blue", monthly_cap_cents=1)
     other = owner.other(owner.made("/v1/keys", name="second")["key"])
     tagged = ("x-aig-tag", "blue")
-    eventually(lambda: owner.get("/v1/budgets")["data"][0]["limit_usd"] == Decimal("0.01"), KNOWN_WITHIN_S)
-    statuses = [caller.chat(tagged, max_tokens=5).status for caller in (owner, other, owner)]
-    assert statuses[0] == 200
-    assert statuses[1:] == [402, 402]
+    eventually(lambda: owner.chat(tagged, max_tokens=5).status == 402, KNOWN_WITHIN_S)
+    assert other.chat(tagged, max_tokens=5).status == 402
+    [budget] = owner.get("/v1/budgets")["data"]
+    assert (budget["spent_cents"], budget["remaining_usd"]) == (1, 0)
     assert other.chat(max_tokens=5).status == 200
 
 
@@ -121,7 +121,7 @@ def test_credit_pays_and_runs_out(operator: Caller, owner: Caller) -> None:
     first, again = (operator.made("/v1/balance/top-up", **sent) for _ in range(2))
     assert first == again
     eventually(lambda: owner.get("/v1/balance")["available_cents"] == 2, KNOWN_WITHIN_S)
-    assert [owner.chat(max_tokens=5).status for _ in range(3)] == [200, 200, 402]
+    eventually(lambda: owner.chat(max_tokens=5).status == 402, KNOWN_WITHIN_S)
     assert owner.chat(max_tokens=5).code == "insufficient_credits"
     assert owner.get("/v1/credits")["data"] == {"total_credits": Decimal("0.02"), "total_usage": Decimal("0.02")}
     refused = operator.ask("POST", "/v1/balance/debit", id="too-much", account_id=account_id, amount_usd=1)
@@ -211,7 +211,13 @@ def test_usage_adds_up_to_the_ledger(owner: Caller) -> None:
 def test_an_ended_account_calls_no_more(owner: Caller) -> None:
     account = owner.made("/v1/sub-accounts", name="short")
     customer = owner.other(account["key"])
-    assert customer.chat(max_tokens=5).status == 200
+    statuses = [customer.chat(max_tokens=5).status]
     assert owner.ask("DELETE", f"/v1/sub-accounts/{account['id']}").body["status"] == "ok"
-    eventually(lambda: customer.chat(max_tokens=5).status == 401, KNOWN_WITHIN_S)
-    assert owner.get(f"/v1/sub-accounts/{account['id']}/usage")["summary"]["requests"] == 1
+
+    def is_out() -> bool:
+        statuses.append(customer.chat(max_tokens=5).status)
+        return statuses[-1] == 401
+
+    eventually(is_out, KNOWN_WITHIN_S)
+    usage = owner.get(f"/v1/sub-accounts/{account['id']}/usage")
+    assert usage["summary"]["requests"] == statuses.count(200) >= 1
