@@ -34,6 +34,9 @@ level = "warning"
 kind = "openai"
 base_url = "http://127.0.0.1:{upstream}/v1"
 api_key = "sk-upstream-bench"
+[prices."mock/gpt-4o-mini"]
+input = 0.15
+output = 0.6
 [models."gpt-4o-mini"]
 deployments = ["mock/gpt-4o-mini"]
 [providers.mock-messages]

@@ -36,6 +36,7 @@ from trunkline.providers.environment_keys import ProviderKeys
 from trunkline.providers.transport import ProxySettings, Timers, TransportOptions
 from trunkline.routing.table import RouteOptions
 from trunkline.storage.database import DatabaseOptions
+from trunkline.storage.requests import RequestsOptions
 
 Options = TypeVar("Options", bound=msgspec.Struct)
 Name = tuple[str, ...]
@@ -53,6 +54,7 @@ SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "responses": ResponsesOptions,
     "budgets": BudgetsOptions,
     "ledger": LedgerOptions,
+    "requests": RequestsOptions,
 }
 TABLES: Final[Mapping[str, type[msgspec.Struct]]] = {
     "providers": ProviderOptions,
@@ -92,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     responses: ResponsesOptions = ResponsesOptions()
     budgets: BudgetsOptions = BudgetsOptions()
     ledger: LedgerOptions = LedgerOptions()
+    requests: RequestsOptions = RequestsOptions()
     proxy: ProxySettings | None = None
     overrides: Mapping[str, object] = NOTHING
 

@@ -16,6 +16,10 @@ from trunkline.storage.database import DatabaseOptions
 from trunkline.storage.store import Store
 
 
+async def no_log(now_s: float) -> int:
+    return 0
+
+
 @pytest.fixture
 async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
     monkeypatch.setattr(upkeep, "LOOK_S", 0.01)
@@ -26,7 +30,7 @@ async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 async def tidied(store: Store, response_id: str, status: str | None) -> None:
     """Waits for it; fails when it does not come."""
-    task = asyncio.create_task(upkeep.keep_tidy(store))
+    task = asyncio.create_task(upkeep.keep_tidy(store, no_log))
     async with asyncio.timeout(5):
         while await store.responses.status(ROOT, response_id) != status:
             await asyncio.sleep(0.005)
@@ -66,7 +70,7 @@ async def test_what_has_expired_is_deleted_at_once_and_then_hourly(
     monkeypatch.setattr(store, "sweep", counted_sweep)
     monkeypatch.setattr(store.responses, "abandon", counted_abandon)
     await store.responses.put(response(id="resp_1", expires_at=1.0))
-    task = asyncio.create_task(upkeep.keep_tidy(store))
+    task = asyncio.create_task(upkeep.keep_tidy(store, no_log))
     await asyncio.wait_for(enough.wait(), 5)
     task.cancel()
     assert sweeps == 1

@@ -17,7 +17,7 @@ from trunkline.catalog.catalog import load_catalog
 from trunkline.config import Changes, Settings
 from trunkline.console.pages import ConsoleServices, console
 from trunkline.errors import SettingsInvalid, TrunklineError
-from trunkline.http import board, problems
+from trunkline.http import board, money, organization, problems
 from trunkline.http.admin import AdminServices, ProviderStatus, Reloaded, Status, create_admin
 from trunkline.http.asgi import Application, Receive, Scope, Send
 from trunkline.http.board import Board
@@ -51,7 +51,7 @@ from trunkline.providers.pool import HttpTransport
 from trunkline.providers.sandbox.transport import SandboxTransport
 from trunkline.providers.transport import Transport
 from trunkline.routing.table import Available, RouteTable
-from trunkline.storage.requests import SqlRequestLog
+from trunkline.storage.rollups import keep_summed
 from trunkline.storage.store import Store
 from trunkline.storage.upkeep import keep_tidy
 
@@ -87,8 +87,7 @@ class App:
         transports: dict[str, Transport] = {"http": self.network, "https": self.network, "sandbox": SandboxTransport()}
         self.money = Money(self.store, lambda: self.settings)
         self.keys.beside = self.money.look
-        self.requests = SqlRequestLog(settings.data_dir / "requests.db")
-        recorder = Recorder(self.metrics, _status_of, self.requests)
+        recorder = Recorder(self.metrics, _status_of, self.money.requests)
         self.pipeline = Pipeline(self.keys, self._live(settings), transports, recorder, self.store.sidecar)
         self.forwarder = Forwarder(self.pipeline, transports, recorder, lambda: self.settings.uploads)
         self.counting = Counting(self.pipeline, transports, recorder)
@@ -138,7 +137,7 @@ class App:
             options.body_limit_bytes,
             _log_defect,
         )
-        models = ModelRoutes(door, lambda: self.pipeline.settings.routes)
+        models = ModelRoutes(door, lambda: self.pipeline.settings.routes, self.money.markup_of)
         door.add("POST", "/v1/chat/completions", inference.chat_completions)
         door.add("POST", "/v1/messages", inference.messages)
         ForwardingRoutes(inference, self.forwarder).add_to(door)
@@ -156,8 +155,13 @@ class App:
         probes.add_to(door)
         services = AdminServices(identify=self._identify, reload=self._reload_everywhere, status=self._status)
         pages = ConsoleServices(status=self._status, redeem_link=self._redeem_link, session_secret=self.store.pepper)
-        door.put_beside(create_admin(services, console(pages)), BESIDE)
+        admin = create_admin(services, console(pages), self.money.routes(self._callable))
+        door.put_beside(admin, (*BESIDE, *organization.PREFIXES, *money.PREFIXES))
         return door
+
+    def _callable(self) -> list[str]:
+        """The ids and aliases that can be called now."""
+        return [line.id for line in self.pipeline.settings.routes.listing()]
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -172,7 +176,8 @@ class App:
         self._spawn(board.watch(self.metrics, self.board if self.settings.server.workers > 1 else None))
         self._spawn(self._watch_file())
         self._spawn(self._discover())
-        self._spawn(keep_tidy(self.store))
+        self._spawn(keep_tidy(self.store, self.money.reader.sweep))
+        self._spawn(keep_summed(self.store.threads))
         # What is alive now (modules, catalog, routes) stays so: the collector need not walk it for every generation.
         gc.collect()
         gc.freeze()
@@ -184,7 +189,6 @@ class App:
         await self.money.close()
         await self.keys.stop()
         await self.network.close()
-        await asyncio.to_thread(self.requests.close)
         self.store.close()
         await send({"type": "lifespan.shutdown.complete"})
 

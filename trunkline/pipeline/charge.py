@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -27,15 +27,14 @@ from trunkline.errors import ClientGone, InvalidRequest, StoreUnavailable, Trunk
 from trunkline.ids import ENTRY_ENDED, ENTRY_OPENED, entry_id
 from trunkline.money import Nanos, usd_text
 from trunkline.pipeline.funds import Hold
+from trunkline.pipeline.relay import Delivery
 from trunkline.pipeline.scopes import Funding
 from trunkline.pipeline.treasury import Treasury
 from trunkline.policy import metering
 from trunkline.policy.metering import Cost, Demand, Tariff
+from trunkline.ports.keys import KeyRecord
 from trunkline.ports.ledger import Draw, Entry, Fenced, State
 from trunkline.wire.usage import Usage
-
-if TYPE_CHECKING:
-    from trunkline.pipeline.progress import Call
 
 MOST_FENCED = 3
 NOTHING = Cost(Nanos(0), Nanos(0))
@@ -47,6 +46,22 @@ class Seen(Protocol):
 
     @property
     def seen_tokens(self) -> int: ...
+
+
+class Charged(Protocol):
+    """progress.Call, as far as it is used here."""
+
+    number: int
+    key: KeyRecord | None
+    tag: str | None
+    end_user: str | None
+    protocol: str
+    endpoint: str
+    attempts: int
+    deployment: Deployment | None
+    delivery: Delivery | None
+    admitted_at: float
+    warnings: list[str]
 
 
 class Bill(msgspec.Struct, frozen=True, gc=False):
@@ -83,7 +98,7 @@ class Charge:
         "usage",
     )
 
-    def __init__(self, treasury: Treasury, call: Call, bill: Bill, candidates: Sequence[Deployment]) -> None:
+    def __init__(self, treasury: Treasury, call: Charged, bill: Bill, candidates: Sequence[Deployment]) -> None:
         self._treasury = treasury
         self._call = call
         self.bill = bill

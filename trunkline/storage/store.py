@@ -67,11 +67,11 @@ class Store:
         self.audit = SqlAuditLog(self.database)
         self.tenancy = SqlTenancyStore(self.database)
         self.admin_links = SqlAdminLinks(self.database, pepper)
-        self._threads = StoreThreads(self.database)
+        self.threads = StoreThreads(self.database)
         sealer = Sealer(pepper)
-        self.responses = SqlResponseStore(self._threads, sealer)
-        self.conversations = SqlConversationStore(self._threads, sealer)
-        self.sidecar = SqlSidecarStore(self._threads, sealer)
+        self.responses = SqlResponseStore(self.threads, sealer)
+        self.conversations = SqlConversationStore(self.threads, sealer)
+        self.sidecar = SqlSidecarStore(self.threads, sealer)
 
     def open_ledger(self, late: Late | None = None) -> SqlLedger:
         """A serving process's way to the ledger, to be started on its loop and closed before this store is. `late` is
@@ -94,5 +94,5 @@ class Store:
         return swept
 
     def close(self) -> None:
-        self._threads.close()
+        self.threads.close()
         self.database.close()

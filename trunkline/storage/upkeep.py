@@ -6,6 +6,7 @@ Several processes may do it at once; each finds what the others have left.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from trunkline import clock, observe
@@ -24,8 +25,9 @@ ABANDONED: Final = codec.encode(
 log = observe.logger("storage")
 
 
-async def keep_tidy(store: Store) -> None:
-    """Runs until it is cancelled. A database that does not answer is asked again at the next look."""
+async def keep_tidy(store: Store, sweep_log: Callable[[float], Awaitable[int]]) -> None:
+    """Runs until it is cancelled. A database that does not answer is asked again at the next look. `sweep_log` deletes
+    rows of the request log that have expired by a moment in Unix seconds, and returns how many."""
     loop = asyncio.get_running_loop()
     sweep_at = loop.time()
     while True:
@@ -33,7 +35,7 @@ async def keep_tidy(store: Store) -> None:
             if abandoned := await store.responses.abandon(clock.now_s() - SILENT_S, ABANDONED):
                 log.warning("responses_abandoned", count=abandoned)
             if loop.time() >= sweep_at:
-                if swept := await store.sweep():
+                if swept := await store.sweep() + await sweep_log(clock.now_s()):
                     log.info("swept", count=swept)
                 sweep_at = loop.time() + SWEEP_S
         except StoreUnavailable as error:
