@@ -108,7 +108,7 @@ def test_a_recorded_stream_tells_what_it_cost(protocol: str, name: str, path: Pa
     stream = editor(protocol, name, till)
     written, good = run(stream, [data])
     plain, _ = run(editor(protocol, name, None), [data])
-    for place in range(1, len(data), 7):
+    for place in range(1, len(data), 23):
         # A failure at once is an error; behind what is out it is an event.
         if name != "failed":
             assert run(editor(protocol, name, Till()), [data[:place], data[place:]]) == (written, good), place

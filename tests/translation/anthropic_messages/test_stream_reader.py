@@ -235,3 +235,10 @@ def test_what_the_writer_writes_reads_the_same_cut_anywhere(
     assert error is None
     assert isinstance(expected[-1], Ended)
     assert plain(run(data.draw(strategies.splits(stream)))[0]) == plain(expected)
+
+
+@pytest.mark.parametrize("told", [{}, {"usage": {"output_tokens": "5"}}, {"usage": {"output_tokens": None}}])
+def test_the_start_does_not_know_how_much_there_is_to_say(told: dict[str, Any]) -> None:
+    events, error = run([BEGIN + event("message_delta", delta={"stop_reason": "end_turn"}, **told) + END])
+    assert error is None
+    assert [type(one) for one in events] == [Began, Finished, Ended]

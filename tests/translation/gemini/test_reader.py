@@ -141,3 +141,12 @@ def test_chunks_without_candidates() -> None:
     assert (chunks.began, chunks.finished, chunks.any_said) == (True, False, False)
     with pytest.raises(UpstreamFailed, match="not a chunk"):
         chunks.take(b"{}", said)
+
+
+def test_the_last_usage_that_can_be_believed_holds() -> None:
+    chunks = [
+        {"candidates": [candidate("a", finishReason="STOP")], "usageMetadata": {"promptTokenCount": prompt}}
+        for prompt in (3, 4, "5")
+    ]
+    events = read_stream([stream(*chunks)])
+    assert [one.usage for one in events if isinstance(one, Used)] == [Usage(input_tokens=4, output_tokens=0)]
