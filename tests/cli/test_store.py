@@ -15,7 +15,7 @@ def test_the_first_command_makes_what_it_needs(tmp_path: Path) -> None:
         assert settings.data_dir == tmp_path / "data"
         store.keys.create(Grant())
     files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").iterdir()}
-    assert files == {"trunkline.db": 0o600, "pepper": 0o600}
+    assert files == {"trunkline.db": 0o600, "trunkline.db.write": 0o600, "pepper": 0o600}
     with opened(None, tmp_path / "data") as (_, store):
         assert len(store.keys.list()) == 1
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from trunkline.ids import AccountId, new_stored_id
+from trunkline.ports.accounts import AccountDraft
 from trunkline.ports.responses import ItemRecord, StoredResponse
 from trunkline.storage.accounts import SqlAccountStore
 from trunkline.storage.database import Database
@@ -16,7 +17,7 @@ NOW_S = 1_800_000_000
 
 
 def other_account(database: Database) -> AccountId:
-    return SqlAccountStore(database).create("other").id
+    return SqlAccountStore(database).create(AccountDraft(name="other", parent_id=ROOT)).id
 
 
 def response(**changes: Any) -> StoredResponse:

@@ -22,7 +22,8 @@ def test_what_one_opening_makes_the_next_one_finds(tmp_path: Path) -> None:
     assert found.key_id == issued.id
     assert second.pepper == first.pepper
     assert second.admin_links.redeem(second.admin_links.create())
-    assert [account.id for account in second.accounts.list()] == ["acct_root"]
+    assert second.accounts.show("acct_root").name == "root"
+    assert list(second.tenancy.tenancy().tenants) == ["acct_root"]
     second.close()
 
 
