@@ -56,7 +56,8 @@ class Database:
 
     @contextmanager
     def writing(self, busy_s: float = BUSY_S) -> Iterator[Connection]:
-        """One transaction that holds the write lock from its start; kept when the block ends without an error."""
+        """One transaction that holds the write lock from its start; kept when the block ends without an error. Writers
+        queue for it, of other processes too."""
         until = clock.monotonic_s() + busy_s
         with _mapped_errors(), self._write_lock.held(busy_s), self._engine.connect() as connection:
             left_s = max(until - clock.monotonic_s(), busy_s / 10)

@@ -90,7 +90,7 @@ pots = Table(
 )
 
 # A process that may lease. `oldest_number`: every call of it with a smaller number has ended, on disk.
-# `state`: live, then dead for good; a slot is used again by a later row.
+# `state`: live; fenced (it opens nothing any more, and is being recovered); dead. A slot is used again by a later row.
 holders = Table(
     "holders",
     metadata,
