@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.storage.books import (
@@ -115,11 +116,6 @@ async def test_what_comes_in_one_turn_or_while_the_thread_works_goes_in_together
     assert len(rows(books.path)) == 50
 
 
-async def test_many_rows_are_more_than_one_statement(books: Books) -> None:
-    await books.ledger.append([ended(books.number()) for _ in range(100)])
-    assert len(rows(books.path)) == 100
-
-
 async def test_a_pot_that_does_not_pay_is_not_charged(books: Books) -> None:
     leased = await books.lease("bdg_1", 1000)
     number = books.number()
@@ -210,6 +206,19 @@ async def test_what_a_table_refuses_harms_nobody_else(books: Books) -> None:
         await unknown
     await fine
     assert len(rows(books.path)) == 1
+
+
+async def test_one_that_fails_half_way_leaves_nothing(books: Books) -> None:
+    leased, number = await books.lease("bdg_1", 1000), books.number()
+    nowhere = msgspec.structs.replace(draw(leased, 5), pot_id=999)
+    fine = books.ledger.append([opened(number, draw(leased, 10))])
+    bad = books.ledger.append([ended(number, draw(leased, 10), nowhere)])
+    with pytest.raises(Defect, match="no pot 999"):
+        await bad
+    await fine
+    assert open_numbers(books.path) == [entry_id(number, 1, 0)]
+    assert pot(books.path, "bdg_1") == (LIMIT, 0, leased.granted_nanos)
+    assert_balanced(books.path)
 
 
 async def test_the_truth_that_comes_after_a_recovery_is_one_adjustment(books: Books, database: Database) -> None:
