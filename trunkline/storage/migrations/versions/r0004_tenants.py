@@ -49,7 +49,9 @@ def _keys() -> None:
         op.add_column("keys", column)
     op.create_index("ix_keys_owner_id", "keys", ["owner_id"])
     op.create_index("ix_keys_created_at_key_id", "keys", ["created_at", "key_id"])
-    retires = sa.Column("retires", sa.Boolean(create_constraint=False), nullable=False, server_default=sa.false())
+    retires: sa.Column[bool] = sa.Column(
+        "retires", sa.Boolean(create_constraint=False), nullable=False, server_default=sa.false()
+    )
     op.add_column("key_secrets", retires)
 
 
