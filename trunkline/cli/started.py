@@ -15,7 +15,7 @@ from trunkline.cli.accounts import link_url
 from trunkline.cli.store import open_store
 from trunkline.config import Settings
 from trunkline.errors import TrunklineError, UpstreamTimeout
-from trunkline.ports.keys import KeySecret
+from trunkline.observe import Secret
 from trunkline.providers.pool import HttpTransport
 from trunkline.providers.transport import TransportOptions
 from trunkline.storage.keys import Grant
@@ -59,7 +59,7 @@ def _with_trial_key(settings: Settings, url: str) -> str:
             grant = Grant(name="welcome", models=(welcome.MODEL,), expires_at=clock.now_s() + TRIAL_KEY_LIFE_S)
             trial = store.keys.create(grant)
             try:
-                return _ask(settings, url, trial.key)
+                return _ask(settings, url, Secret(trial.key.reveal()))
             finally:
                 store.keys.revoke(trial.id)
         finally:
@@ -68,7 +68,7 @@ def _with_trial_key(settings: Settings, url: str) -> str:
         return f"(not asked: {error.message})"
 
 
-def _ask(settings: Settings, url: str, key: KeySecret) -> str:
+def _ask(settings: Settings, url: str, key: Secret) -> str:
     """The answer to one call over the network, as any caller would make it; or why there is none, in brackets."""
     try:
         return asyncio.run(_call(settings, url, key))
@@ -76,7 +76,7 @@ def _ask(settings: Settings, url: str, key: KeySecret) -> str:
         return f"(no answer: {error.message})"
 
 
-async def _call(settings: Settings, url: str, key: KeySecret) -> str:
+async def _call(settings: Settings, url: str, key: Secret) -> str:
     transport = HttpTransport(TransportOptions(ca_file=settings.server.tls_cert))
     try:
         async with asyncio.timeout(ANSWER_S):
