@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.policy.budget_machine import BudgetMachine
+from tests.thoroughness import SHARE
 from trunkline.policy.budgets import slice_size
 
 AMOUNTS = st.integers(0, 10**15)
@@ -24,3 +26,13 @@ def test_slices_shrink_as_the_budget_empties(left: int, less: int, at_least: int
 def test_at_the_end_calls_take_what_they_need(at_least: int, data: st.DataObject) -> None:
     left = data.draw(st.integers(at_least, at_least * 8))
     assert slice_size(left, at_least) == at_least
+
+
+TestBudgets = BudgetMachine.TestCase
+TestBudgets.settings = settings(
+    max_examples=400 if SHARE == 1 else 40,
+    stateful_step_count=50,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)

@@ -261,6 +261,7 @@ class Funds:
         for piece in growing:
             piece.growing = True
         leasing = asyncio.ensure_future(self._grow(purses, growing, answer))
+        leasing.add_done_callback(_seen)
         for purse in purses:
             purse.leasing = leasing
         try:
@@ -329,6 +330,12 @@ class _Asking:
     def __init__(self) -> None:
         self.answered: dict[str, set[int]] = {}
         self.until = 0.0
+
+
+def _seen(leasing: asyncio.Future[tuple[Leased, ...]]) -> None:
+    """The call that it was for may have left."""
+    if not leasing.cancelled():
+        leasing.exception()
 
 
 def _needs(funding: Funding, demands: Sequence[tuple[str, int]]) -> list[Need]:
