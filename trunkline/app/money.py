@@ -52,6 +52,7 @@ class Money:
 
         def registered(slot: int, after: int) -> None:
             treasury.registered(slot, after)
+            treasury.funds.lose_all()
             self._wakeups.start(slot)
 
         await ledger.start(LedgerHooks(treasury.oldest_number, registered))

@@ -9,18 +9,47 @@ import msgspec
 
 from trunkline.catalog.models import Deployment
 from trunkline.pipeline.charge import Bill, Charge
+from trunkline.pipeline.scopes import Lineage
 from trunkline.pipeline.treasury import Treasury
 from trunkline.policy.metering import Demand, Tariff
+from trunkline.ports.keys import KeyRecord
 from trunkline.translation.demand import for_model
 
 if TYPE_CHECKING:
     from trunkline.pipeline.progress import Call
+
+MEMO_ENTRIES = 4096
 
 
 class Tariffs(Protocol):
     """call.LiveSettings, as far as it is used here."""
 
     def tariff(self, deployment: Deployment, markup_millionths: int) -> Tariff | None: ...
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is the same for all calls of one key to the same deployments, until accounts, budgets or settings change.
+    `asked` are those deployments, `candidates` those of them that the key's account may use."""
+
+    key: KeyRecord
+    asked: Sequence[Deployment]
+    settings: Tariffs
+    lineage: Lineage
+    candidates: Sequence[Deployment]
+    names: tuple[str, ...]
+    models: tuple[str, ...]
+    tariffs: dict[str, Tariff | None]
+    default_tag: str | None
+
+    def are_of(self, asking: Asking) -> bool:
+        call = asking.call
+        return (
+            self.key is call.key
+            and self.asked is asking.candidates
+            and self.settings is asking.tariffs
+            and call.route is not None
+            and self.names[0] == call.route.asked
+        )
 
 
 class Asking(msgspec.Struct, frozen=True, gc=False):
@@ -48,27 +77,43 @@ async def admitted(treasury: Treasury, asking: Asking) -> Sequence[Deployment]:
 
 
 def _charge(treasury: Treasury, asking: Asking) -> Charge:
+    call, key, asked = asking.call, asking.call.key, asking.demand
+    assert key is not None, "it is identified"
+    terms = treasury.terms.get((key.key_id, id(asking.candidates)))
+    if terms is None or not terms.are_of(asking):
+        terms = _remember(treasury, asking)
+    if call.tag is None:
+        call.tag = terms.default_tag
+    if asked.open_ended or asked.media or asked.tools is not None:
+        demands = {one.model_id: _demand(treasury, asked, one) for one in terms.candidates}
+    else:
+        demands = dict.fromkeys(terms.models, asked)
+    funding = terms.lineage.funding(key.key_id, call.tag, call.end_user, terms.names, terms.models)
+    return Charge(treasury, call, Bill(funding, demands, terms.tariffs, asking.estimated_input), terms.candidates)
+
+
+def _remember(treasury: Treasury, asking: Asking) -> Terms:
     call, candidates = asking.call, asking.candidates
     key, route = call.key, call.route
     assert key is not None, "it is identified"
     assert route is not None, "it is routed"
     lineage = treasury.scopes.lineage(key.account_id)
-    if call.tag is None:
-        call.tag = key.default_tag or lineage.default_tag
-    if lineage.models:
-        candidates = lineage.permitted(route, candidates)
-    names = (route.asked,) if route.alias is None else (route.asked, route.alias)
-    if len(candidates) == 1:
-        only = candidates[0]
-        models: tuple[str, ...] = (only.model_id,)
-        tariffs = {only.model_id: asking.tariffs.tariff(only, lineage.markup_millionths)}
-        demands = {only.model_id: _demand(treasury, asking.demand, only)}
-    else:
-        models = tuple([one.model_id for one in candidates])
-        tariffs = {one.model_id: asking.tariffs.tariff(one, lineage.markup_millionths) for one in candidates}
-        demands = {one.model_id: _demand(treasury, asking.demand, one) for one in candidates}
-    funding = lineage.funding(key.key_id, call.tag, call.end_user, names, models)
-    return Charge(treasury, call, Bill(funding, demands, tariffs, asking.estimated_input), candidates)
+    left = lineage.permitted(route, candidates) if lineage.models else candidates
+    made = Terms(
+        key=key,
+        asked=candidates,
+        settings=asking.tariffs,
+        lineage=lineage,
+        candidates=left,
+        names=(route.asked,) if route.alias is None else (route.asked, route.alias),
+        models=tuple([one.model_id for one in left]),
+        tariffs={one.model_id: asking.tariffs.tariff(one, lineage.markup_millionths) for one in left},
+        default_tag=key.default_tag or lineage.default_tag,
+    )
+    if len(treasury.terms) >= MEMO_ENTRIES:
+        treasury.terms.clear()
+    treasury.terms[key.key_id, id(candidates)] = made
+    return made
 
 
 def _demand(treasury: Treasury, asked: Demand, deployment: Deployment) -> Demand:

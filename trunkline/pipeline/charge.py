@@ -93,6 +93,7 @@ class Charge:
         "candidates",
         "cost",
         "images",
+        "is_capped",
         "is_estimated",
         "most_tokens",
         "usage",
@@ -103,6 +104,7 @@ class Charge:
         self._call = call
         self.bill = bill
         self.candidates = candidates
+        self.is_capped = bill.funding.is_capped
         self._hold: Hold | None = None
         self._held = 0
         self._attempt = 0
@@ -116,10 +118,6 @@ class Charge:
         self.most_tokens = 0
         self.usage: Usage | None = None
         self.cost = NOTHING
-
-    @property
-    def is_capped(self) -> bool:
-        return self.bill.funding.is_capped
 
     @property
     def cost_usd(self) -> bytes:
@@ -216,8 +214,9 @@ class Charge:
         if self.is_estimated and cost.cost_nanos > self._held:
             cost = Cost(Nanos(self._held), cost.upstream_cost_nanos)
         self.cost = cost
-        self.usage = msgspec.structs.replace(usage, cost_nanos=cost.cost_nanos)
-        return self.usage
+        usage.cost_nanos = cost.cost_nanos
+        self.usage = usage
+        return usage
 
     async def settle(self, usage: Usage | None = None) -> None:
         """Before the last byte: what it cost is on disk. `usage` is the provider's, where the answer does not show what
@@ -225,7 +224,14 @@ class Charge:
         if not self._ended:
             if self.usage is None:
                 self.price(usage)
-            await self._kept(self._end("settled", 200))
+            entries, treasury = self._end("settled", 200), self._treasury
+            if self._is_free or not treasury.waits:
+                await self._kept(entries)
+                return
+            try:
+                await treasury.ledger.append(entries)
+            except StoreUnavailable:
+                await treasury.insist(entries)
 
     async def extend(self) -> None:
         """Holds as much again: the answer goes beyond what was held, or is asked for once more.

@@ -92,11 +92,14 @@ def _row(call: Call, key: KeyRecord, status: int) -> RequestRow:
     deployment, charge = call.deployment, call.charge
     usage = (charge.usage if charge is not None else None) or call.usage or NO_USAGE
     cost = charge.cost if charge is not None else NOTHING
+    # A step that was not reached took no time.
     started, ended = call.started_at, call.ended_at
-    identified, read = call.identified_at or ended, call.read_at or ended
-    routed, admitted = call.routed_at or ended, call.admitted_at or ended
-    answered, relayed = call.answered_at or ended, call.relayed_at or ended
-    sent = call.first_event_at or answered
+    identified = call.identified_at or ended
+    read = call.read_at or ended
+    routed = call.routed_at or ended
+    admitted = call.admitted_at or ended
+    answered = call.first_event_at or call.answered_at or ended
+    relayed = call.relayed_at or ended
     return RequestRow(
         number=call.number,
         account_id=key.account_id,
@@ -115,15 +118,15 @@ def _row(call: Call, key: KeyRecord, status: int) -> RequestRow:
         stream=call.stream,
         attempts=call.attempts,
         started_at_ms=began_at_ms(call.number),
-        identify_us=_us(started, identified),
-        read_us=_us(identified, read),
-        route_us=_us(read, routed),
-        admit_us=_us(routed, admitted),
-        send_us=_us(admitted, sent),
-        relay_us=_us(sent, relayed),
-        settle_us=_us(relayed, ended),
-        total_us=_us(started, ended),
-        first_event_us=_us(started, call.first_event_at or started),
+        identify_us=int((identified - started) * 1e6),
+        read_us=int((read - identified) * 1e6),
+        route_us=int((routed - read) * 1e6),
+        admit_us=int((admitted - routed) * 1e6),
+        send_us=int((answered - admitted) * 1e6),
+        relay_us=int((relayed - answered) * 1e6),
+        settle_us=int((ended - relayed) * 1e6),
+        total_us=int((ended - started) * 1e6),
+        first_event_us=int((call.first_event_at - started) * 1e6) if call.first_event_at else 0,
         input_tokens=usage.input_tokens,
         cached_input_tokens=usage.cached_input_tokens,
         cache_write_tokens=usage.cache_write_tokens,
@@ -136,7 +139,3 @@ def _row(call: Call, key: KeyRecord, status: int) -> RequestRow:
         warnings="\n".join(call.warnings) if call.warnings else None,
         user_agent=call.user_agent,
     )
-
-
-def _us(since: float, until: float) -> int:
-    return int((until - since) * 1e6) if until > since else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -71,6 +71,8 @@ class Treasury:
         self.scopes = Scopes(tenancy)
         self.numbers = CallNumbers()
         self.under_way: dict[int, None] = {}
+        self.terms: dict[tuple[str, int], Any] = {}
+        """Of admission.py, which remembers here what holds until `follow`."""
         self._budgets = budgets
         self._options = options
         self._rates: dict[str, float] = {}
@@ -91,6 +93,7 @@ class Treasury:
         if tenancy.version > self.tenancy.version:
             ended = changed(self.tenancy, tenancy)
             self.tenancy, self.scopes = tenancy, Scopes(tenancy)
+            self.terms.clear()
             self.funds.drop(ended)
 
     def oldest_number(self) -> int:

@@ -15,7 +15,7 @@ Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 """A count that can be believed: larger ones are a provider's mistake, and no bill is made of them."""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, kw_only=True):
     """Tokens as the provider counted them.
 
     `input_tokens` includes those read from a cache (`cached_input_tokens`) and written to one (`cache_write_tokens`, of
