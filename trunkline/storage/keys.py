@@ -145,7 +145,11 @@ class SqlKeys:
             key = _require_active(change, key_id)
             grace = GRACE_AT_MOST_S if grace_s is None else grace_s
             ends_at = change.now_s + grace
-            before = and_(key_secrets.c.key_id == key_id, key_secrets.c.revoked_at.is_(None))
+            before = and_(
+                key_secrets.c.account_id == key.account_id,
+                key_secrets.c.key_id == key.id,
+                key_secrets.c.revoked_at.is_(None),
+            )
             if grace == 0:
                 change.connection.execute(update(key_secrets).where(before).values(revoked_at=change.now_s))
             else:
@@ -225,7 +229,8 @@ class SqlKeys:
 
     def _add_secret(self, change: Change, account_id: AccountId, key_id: KeyId, public_id: str, secret: Secret) -> None:
         text = secret.reveal()
-        newest = select(func.max(key_secrets.c.created_at)).where(key_secrets.c.key_id == key_id)
+        its = and_(key_secrets.c.account_id == account_id, key_secrets.c.key_id == key_id)
+        newest = select(func.max(key_secrets.c.created_at)).where(its)
         last: float | None = change.connection.execute(newest).scalar_one()
         change.connection.execute(
             insert(key_secrets).values(
