@@ -9,10 +9,11 @@ from tests.storage import summed
 from tests.storage.conftest import HeldClock
 from tests.storage.large import Shape, fill
 from tests.storage.summed import BEGAN_MS, FIRST, added_up, advance, advance_all, entry, live, mark, write
+from trunkline.errors import StoreUnavailable
 from trunkline.ids import ENTRY_ADJUSTED, ENTRY_OPENED, first_number
 from trunkline.ports.ledger import Entry
 from trunkline.ports.reports import Sums
-from trunkline.storage import rollups
+from trunkline.storage import entries, rollups
 from trunkline.storage.database import Database
 from trunkline.storage.rollups import PATIENCE_MS
 from trunkline.storage.threads import StoreThreads
@@ -126,7 +127,7 @@ def test_what_is_rolled_back_is_in_no_sum(database: Database) -> None:
     late = [entry(FIRST - 1)]
 
     with database.reading() as connection:
-        rollups.add_late(summed.plain(connection), [summed.entries.row_of(one) for one in late])
+        rollups.add_late(summed.plain(connection), [entries.row_of(one) for one in late])
     assert_summed(database, wanted)
     write(database, late)
     assert_summed(database, [*wanted, *late])
@@ -166,7 +167,7 @@ async def test_a_database_that_does_not_answer_is_asked_again(
         if failed.is_set():
             return real(*arguments)  # type: ignore[arg-type]
         loop.call_soon_threadsafe(failed.set)
-        raise rollups.StoreUnavailable("gone")
+        raise StoreUnavailable("gone")
 
     monkeypatch.setattr(rollups, "advance", fail_once)
     keeping = asyncio.create_task(rollups.keep_summed(threads))
@@ -183,8 +184,8 @@ def test_late_rows_of_a_batch_are_told_by_a_plain_connection(database: Database)
     advance_all(database, LATER_MS)
     connection = sqlite3.connect(database.path, isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
-    rows = [summed.entries.row_of(wanted[0])]
-    summed.entries.insert(connection, rows)
+    rows = [entries.row_of(wanted[0])]
+    entries.insert(connection, rows)
     rollups.add_late(connection, rows)
     connection.execute("COMMIT")
     connection.close()

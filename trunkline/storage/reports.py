@@ -213,7 +213,7 @@ def _statements(connection: Connection, question: Question, start_s: int, end_s:
     # Before the first and after the last there is nothing to be split.
     from_s, to_s = max(start_s, first_s), min(end_s, last_s + HOUR_S)
     for stretch in split(from_s, to_s, cuts_for(question), opened):
-        yield summed(question, stretch, mark)
+        yield summed(question, stretch)
 
 
 def _results(query: UsageQuery, buckets: list[Bounds], groups: Groups) -> tuple[UsageBucket, ...]:

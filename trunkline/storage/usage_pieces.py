@@ -42,7 +42,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stretch(msgspec.Struct, frozen=True):
-    """A part of the time and the cut that answers for it; None: the entries below the mark."""
+    """A part of the time and the cut that answers for it; None: the entries that the spans are of."""
 
     cut: Cut | None
     start_s: int
@@ -80,10 +80,10 @@ def split(start_s: int, end_s: int, cuts: Sequence[Cut], opened: Any) -> Iterato
     yield from split(whole_to, end_s, cuts[1:], opened)
 
 
-def summed(question: Question, stretch: Stretch, mark: int) -> Statement:
+def summed(question: Question, stretch: Stretch) -> Statement:
     """The sums of what is below the mark, by bucket and group."""
     if stretch.cut is None:
-        return _read_entries(question, stretch, mark)
+        return _read_entries(question, stretch)
     return _read_cut(question, stretch.cut, stretch.start_s, stretch.end_s)
 
 
@@ -92,7 +92,7 @@ def rest(question: Question, start_s: int, end_s: int, mark: int) -> Statement:
     return _read_ledger(question, "ledger", [("entry_id >= ?", [mark << NUMBER_SHIFT]), *_opened(start_s, end_s)])
 
 
-def _read_entries(question: Question, stretch: Stretch, mark: int) -> Statement:
+def _read_entries(question: Question, stretch: Stretch) -> Statement:
     tables = (
         "usage_spans AS span CROSS JOIN ledger ON entry_id >= span.first_entry AND entry_id <= span.last_entry"
         f" AND opened_at_ms / {HOUR_S * 1000} * {HOUR_S} = span.start_s"
@@ -100,7 +100,6 @@ def _read_entries(question: Question, stretch: Stretch, mark: int) -> Statement:
     hours = [stretch.start_s // HOUR_S * HOUR_S, stretch.end_s]
     conditions = [
         ("span.start_s >= ? AND span.start_s < ?", hours),
-        ("entry_id < ?", [mark << NUMBER_SHIFT]),
         *_opened(stretch.start_s, stretch.end_s),
     ]
     return _read_ledger(question, tables, conditions)
