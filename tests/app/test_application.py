@@ -7,14 +7,13 @@ import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from tests.driver import Reply, ask, json_headers, lifespan, scope_of
-from trunkline import app, config
+from trunkline import config
 from trunkline.app.application import App
 from trunkline.http.asgi import Headers
-from trunkline.http.server import Seat, Serving
+from trunkline.http.server import Serving
 from trunkline.providers.credentials import ProviderOptions
 from trunkline.storage.keys import Grant
 
@@ -199,18 +198,3 @@ async def test_a_start_without_a_store_is_refused(folder: Path, monkeypatch: pyt
     with pytest.raises(AssertionError):
         async with lifespan(made.door):
             pass
-
-
-def test_a_worker_is_told_where_its_settings_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: dict[str, object] = {}
-
-    def run(factory: object, options: object, hooks: object, seat: object) -> int:
-        told.update(options=options, seat=seat)
-        return 7
-
-    monkeypatch.setattr("trunkline.http.server.run", run)
-    order = app.Order(str(folder / "trunkline.toml"), str(folder / "data"), {"server.port": 4242})
-    seat = Seat(3, 4, (5,))
-    assert app.work(seat, msgspec.json.encode(order)) == 7
-    assert getattr(told["options"], "port", None) == 4242
-    assert told["seat"] is seat

@@ -36,7 +36,7 @@ def answered(asked: str = "fast", model_id: str = "openai/gpt-4o") -> Call:
 def test_each_fact_comes_once_under_each_prefix() -> None:
     told = FactHeaders("x-trunkline", ("x-other", "x-third")).of(answered())
     expected = {
-        "call-id": b"call_1",
+        "call-id": b"call_00000000000001",
         "model": b"openai/gpt-4o",
         "alias": b"fast",
         "provider": b"openai",
@@ -75,7 +75,7 @@ def undecided(call: Call) -> Headers:
 
 
 def test_before_it_is_decided_who_answers_only_the_ids_are_told() -> None:
-    ids = [(b"x-request-id", b"request-1"), (b"x-trunkline-call-id", b"call_1")]
+    ids = [(b"x-request-id", b"request-1"), (b"x-trunkline-call-id", b"call_00000000000001")]
     refused = new_call()
     assert undecided(refused) == ids
     waiting = answered()

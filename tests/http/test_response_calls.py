@@ -11,7 +11,7 @@ import pytest
 
 from tests.driver import Connection, Reply, ask, json_headers, scope_of
 from tests.pipeline.kept import CHAT, OWN, House, body, events_of, message, own_answer, pieces, reasoning, said
-from tests.pipeline.scripted import KEY, NOBODY
+from tests.pipeline.scripted import KEY, NOBODY, ScriptedClient
 from tests.pipeline.scripted import Reply as Upstream
 from tests.pipeline.test_relay import jump
 from trunkline import clock
@@ -198,7 +198,8 @@ class TestBackground:
     def test_what_runs_here_is_followed_and_cancelled_here(self) -> None:
         async def scene() -> None:
             front = Front(pieces(*"abcdef", gap_s=0.2))
-            run = await front.runs.begin(front.house.new_call(), KEY, body(background=True), [])
+            sent = body(background=True)
+            run = await front.runs.begin(front.house.new_call(), ScriptedClient(sent), sent)
             response_id = run.key[1]
             following = asyncio.create_task(front.get(f"{PATH}/{response_id}?stream=true"))
             await asyncio.sleep(0.5)  # less than it takes until events are kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -112,6 +112,9 @@ class Ledger:
     def ended(self, call: Call) -> None:
         self.calls.append(call)
 
+    def status_of(self, error: TrunklineError | None) -> int:
+        return 200 if error is None else 500
+
     def attempt(self, call: Call, error: TrunklineError | None) -> None:
         assert call.deployment is not None
         self.attempts.append((call.deployment.model_id, None if error is None else type(error).__name__))
@@ -130,6 +133,9 @@ class Empty:
         return None
 
     def touch(self, used: dict[KeyId, float]) -> None:
+        raise NotImplementedError
+
+    def retire(self, used: Sequence[bytes]) -> None:
         raise NotImplementedError
 
 

@@ -24,6 +24,9 @@ class Book:
     def ended(self, call: Call) -> None:
         self.calls.append(call)
 
+    def status_of(self, error: TrunklineError | None) -> int:
+        return 200 if error is None else 500
+
     def attempt(self, call: Call, error: TrunklineError | None) -> None:
         raise AssertionError("nothing was tried")
 

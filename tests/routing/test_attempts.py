@@ -28,6 +28,7 @@ STOPS = [
     errors.Unauthenticated,
     errors.Forbidden,
     errors.NotFound,
+    errors.BudgetExceeded,
     errors.ClientGone,
     errors.SettingsInvalid,
     errors.Defect,

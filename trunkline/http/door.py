@@ -9,11 +9,19 @@ from trunkline.errors import Defect, MethodNotAllowed, NotFound, TrunklineError
 from trunkline.http import carriers, problems
 from trunkline.http.asgi import Application, Headers, Receive, Scope, Send
 from trunkline.http.cors import Cors
-from trunkline.http.inference import request_id_of
+from trunkline.http.inference import address_of, request_id_of
 from trunkline.ids import CallIds
 from trunkline.observe import logger
 from trunkline.pipeline.identity import KeyTable
-from trunkline.ports.keys import KeyRecord
+from trunkline.policy import keys as key_policy
+from trunkline.ports.keys import KeyRecord, KeyRoute
+
+LIMITED: tuple[tuple[str, KeyRoute], ...] = (
+    ("/v1/models", "models"),
+    ("/v1/responses", "responses"),
+    ("/v1/conversations", "conversations"),
+)
+"""Paths outside the pipeline that a key may be kept from, by how they begin."""
 
 log = logger("http")
 
@@ -107,9 +115,15 @@ class Door:
         return None
 
     async def identify(self, scope: Scope, named: Mapping[bytes, bytes]) -> KeyRecord:
-        """The key of a request outside the pipeline. Raises Unauthenticated, StoreUnavailable."""
+        """The key of a request outside the pipeline. Raises Unauthenticated, Forbidden, StoreUnavailable."""
         credential = carriers.credential(scope["headers"], named, scope["query_string"])
-        return self._keys.get(credential) or await self._keys.lookup(credential)
+        record = self._keys.get(credential) or await self._keys.lookup(credential)
+        if record.limits is not None:
+            key_policy.require_address(record, address_of(scope) or None)
+            route = next((route for prefix, route in LIMITED if scope["path"].startswith(prefix)), None)
+            if route is not None:
+                key_policy.require_route(record, route)
+        return record
 
     async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
         named = dict(scope["headers"])

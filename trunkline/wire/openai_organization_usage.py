@@ -140,21 +140,24 @@ class SpanQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     project_ids: Ids | None = None
 
 
-class UsedQuery(SpanQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OfModelsQuery(SpanQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     user_ids: Ids | None = None
     api_key_ids: Ids | None = None
     models: Ids | None = None
+
+
+class UsedQuery(OfModelsQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     group_by: list[Literal["project_id", "user_id", "api_key_id", "model"]] | None = None
 
 
-class CompletionsQuery(UsedQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CompletionsQuery(OfModelsQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     batch: bool | None = None
     group_by: (
         list[Literal["project_id", "user_id", "api_key_id", "model", "batch", "service_tier", "api_source"]] | None
     ) = None
 
 
-class ImagesQuery(UsedQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ImagesQuery(OfModelsQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sources: list[Literal["image.generation", "image.edit", "image.variation"]] | None = None
     sizes: list[Literal["256x256", "512x512", "1024x1024", "1792x1792", "1024x1792"]] | None = None
     group_by: list[Literal["project_id", "user_id", "api_key_id", "model", "size", "source"]] | None = None
@@ -167,7 +170,7 @@ class FileSearchQuery(SpanQuery, frozen=True, kw_only=True, forbid_unknown_field
     group_by: list[Literal["project_id", "user_id", "api_key_id", "vector_store_id"]] | None = None
 
 
-class WebSearchQuery(UsedQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WebSearchQuery(OfModelsQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
     context_levels: list[Literal["low", "medium", "high"]] | None = None
     group_by: list[Literal["project_id", "user_id", "api_key_id", "model", "context_level", "api_source"]] | None = None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -47,7 +49,7 @@ def upgrade() -> None:
     op.execute(progress.insert().values(one=1, number=0))
 
 
-def _table(name, dimensions, numbers) -> None:
+def _table(name: str, dimensions: dict[str, Any], numbers: Any) -> None:
     op.create_table(
         name,
         sa.Column("start_s", sa.BigInteger, nullable=False),
