@@ -184,8 +184,8 @@ def test_a_circle_of_accounts_is_found() -> None:
         Scopes(Tenancy(version=1, tenants=tenants)).lineage(APP)
 
 
-def test_which_budgets_have_changed() -> None:
-    same, lowered, ended = (budget(name, "tag", name) for name in ("same", "lowered", "ended"))
-    before = tenancy(same, lowered, ended)
-    after = tenancy(same, budget("lowered", "tag", "lowered", limit_nanos=5), budget("new", "tag", "new"))
-    assert scopes.changed(before, after) == {"lowered", "ended"}
+def test_of_which_budgets_the_leases_have_ended() -> None:
+    before = tenancy(*(budget(name, "tag", name, limit_nanos=10) for name in ("same", "raised", "lowered", "ended")))
+    limits = {"same": 10, "raised": 11, "lowered": 9, "new": 1}
+    after = tenancy(*(budget(name, "tag", name, limit_nanos=limit) for name, limit in limits.items()))
+    assert scopes.cut(before, after) == {"lowered", "ended"}

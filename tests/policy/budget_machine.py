@@ -268,9 +268,10 @@ class BudgetMachine(RuleBasedStateMachine):
         self.settle_down()
 
     def set_limit(self, source: str, limit: int) -> None:
-        """Every second process hears of it otherwise than by its leases."""
+        """Of a lower one every second process hears otherwise than by its leases."""
+        lowered = limit < self.store.pot(source).limit
         self.store.set_limit(source, limit)
-        for process in self.processes[::2]:
+        for process in self.processes[::2] if lowered else []:
             process.funds.drop([source])
 
     def resume(self, process: Process, *, expired: bool) -> None:
@@ -391,6 +392,8 @@ class BudgetMachine(RuleBasedStateMachine):
         self.spin()
         while not self.is_settling and (moved := [call for call in self.calls if call.doing and call.doing.done()]):
             self.is_settling = True
+            if any(self.ticks_s >= call.since_s + RECALL_S for call in moved):
+                self.is_calm = False
             for call in moved:
                 doing, call.doing = call.doing, None
                 assert doing is not None
@@ -410,7 +413,7 @@ class BudgetMachine(RuleBasedStateMachine):
         elif isinstance(error, StoreUnavailable | BudgetUnavailable | BudgetExceeded):
             if isinstance(error, BudgetExceeded):
                 self.check_refusal(call, error)
-            elif self.is_calm and self.ticks_s < call.since_s + RECALL_S:
+            elif self.is_calm:
                 raise error
             self.failed(call)
         else:
@@ -422,6 +425,7 @@ class BudgetMachine(RuleBasedStateMachine):
             call.state = "held"
         elif call.state == "extending":
             call.state = "open"
+            call.needs = {source: nanos + call.more for source, nanos in call.needs.items()}
         elif call.state == "opening":
             call.state, call.unwritten = "open", []
         else:

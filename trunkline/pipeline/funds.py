@@ -140,7 +140,7 @@ class Funds:
         self.purses.lose_all()
 
     def drop(self, source_ids: Iterable[str]) -> None:
-        """Those budgets count otherwise now, so what is leased of them has ended."""
+        """The store has ended the leases on those (scopes.cut), so that no call needs to be told by its entry."""
         for source_id in source_ids:
             purse = self.purses.get(source_id)
             if purse is not None:
@@ -299,7 +299,7 @@ class Funds:
             if available < nanos:
                 others = set(leased.others) - heard.get(source.id, set())
                 if not others:
-                    return Refusal(source, nanos, available, max(0, leased.leased_nanos - max(0, free)), leased)
+                    return Refusal(source, nanos, available, max(0, leased.leased_nanos - free), leased)
                 failing.append((source, nanos, others))
         asking.until = asking.until or now + RECALL_S
         if failing and (self._recall is None or now >= asking.until):

@@ -172,10 +172,10 @@ class Scopes:
         return chain
 
 
-def changed(before: Tenancy, after: Tenancy) -> frozenset[str]:
-    """The ids of the budgets that were there before and now count otherwise or not at all: their leases have ended."""
-    now = {budget.id: _terms(budget) for budget in after.budgets}
-    return frozenset(budget.id for budget in before.budgets if now.get(budget.id) != _terms(budget))
+def cut(before: Tenancy, after: Tenancy) -> frozenset[str]:
+    """The ids of the budgets that have ended, or have less than before: the store has ended the leases on them."""
+    now = {budget.id: budget for budget in after.budgets}
+    return frozenset(one.id for one in before.budgets if one.id not in now or now[one.id].limit_nanos < one.limit_nanos)
 
 
 class _Sources:
@@ -218,10 +218,6 @@ def _by_subject(budgets: Iterable[Budget]) -> dict[str, tuple[Source, ...]]:
     for budget in budgets:
         found[budget.subject] = (*found.get(budget.subject, ()), _source(budget))
     return found
-
-
-def _terms(budget: Budget) -> tuple[object, ...]:
-    return budget.kind, budget.subject, budget.limit_nanos, budget.period, budget.zone
 
 
 def _nearest(values: Iterable[T | None]) -> T | None:
