@@ -135,4 +135,7 @@ def _cap(charge: Charge, asking: Asking) -> None:
     if most:
         asking.cap(most)
         if asking.demand.open_ended:
-            asking.call.warnings.append(f"set the maximum of output tokens to {most}, which is what the budget holds")
+            charge.warnings = [
+                *charge.warnings,
+                f"set the maximum of output tokens to {most}, which is what the budget holds",
+            ]

@@ -10,12 +10,15 @@
 | no usage, or none to be believed        | settled, estimated                | what was seen, within the hold  |
 | the caller leaves a stream              | settled, estimated                | input, and output received      |
 | the caller leaves before a whole answer | settled, estimated                | input, and the time it took     |
-| cut by the provider after some output   | settled, estimated                | input, and output received      |
+| cut by others after some output         | settled, estimated                | input, and output received      |
 | ended by others, no output              | released                          | nobody                          |
+
+What is released may have cost us something, which its entry says.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -29,23 +32,29 @@ from trunkline.money import Nanos, usd_text
 from trunkline.pipeline.funds import Hold
 from trunkline.pipeline.relay import Delivery
 from trunkline.pipeline.scopes import Funding
-from trunkline.pipeline.treasury import Treasury
+from trunkline.pipeline.treasury import Debt, Treasury
 from trunkline.policy import metering
+from trunkline.policy.budgets import paying
 from trunkline.policy.metering import Cost, Demand, Tariff
 from trunkline.ports.keys import KeyRecord
 from trunkline.ports.ledger import Draw, Entry, Fenced, State
 from trunkline.wire.usage import Usage
 
 MOST_FENCED = 3
+ENDLESS = 1 << 62
 NOTHING = Cost(Nanos(0), Nanos(0))
 NO_USAGE = Usage(input_tokens=0, output_tokens=0)
 
 
 class Seen(Protocol):
-    """An answer on its way, as far as it has come."""
+    """An answer on its way, as far as it has come. `finished`: what `usage` says is the provider's last word."""
 
     @property
     def seen_tokens(self) -> int: ...
+    @property
+    def usage(self) -> Usage | None: ...
+    @property
+    def finished(self) -> bool: ...
 
 
 class Charged(Protocol):
@@ -61,7 +70,7 @@ class Charged(Protocol):
     deployment: Deployment | None
     delivery: Delivery | None
     admitted_at: float
-    warnings: list[str]
+    relayed_at: float
 
 
 class Bill(msgspec.Struct, frozen=True, gc=False):
@@ -76,17 +85,20 @@ class Bill(msgspec.Struct, frozen=True, gc=False):
 
 class Charge:
     """`candidates` are the deployments that may serve the call. `usage` is what the answer shows, `cost` what it costs,
-    once they are known."""
+    once they are known. `warnings` are for the caller."""
 
     __slots__ = (
         "_attempt",
         "_call",
         "_ended",
+        "_failed_at",
         "_held",
         "_hold",
-        "_is_open",
+        "_more",
+        "_opened",
         "_opened_at_ms",
         "_pending",
+        "_sent",
         "_stream",
         "_treasury",
         "bill",
@@ -97,6 +109,7 @@ class Charge:
         "is_estimated",
         "most_tokens",
         "usage",
+        "warnings",
     )
 
     def __init__(self, treasury: Treasury, call: Charged, bill: Bill, candidates: Sequence[Deployment]) -> None:
@@ -105,11 +118,15 @@ class Charge:
         self.bill = bill
         self.candidates = candidates
         self.is_capped = bill.funding.is_capped
+        self.warnings: Sequence[str] = ()
         self._hold: Hold | None = None
         self._held = 0
-        self._attempt = 0
-        self._is_open = False
+        self._more = 0
+        # The numbers of the attempt under way and of the last one that has an opened entry.
+        self._attempt = self._opened = 0
+        self._sent = False
         self._opened_at_ms = 0
+        self._failed_at = 0.0
         self._pending: list[Entry] = []
         self._ended = False
         self._stream: Seen | None = None
@@ -128,31 +145,46 @@ class Charge:
 
         Raises BudgetExceeded when none fits, InvalidRequest when none has a price, BudgetUnavailable, StoreUnavailable.
         """
-        tariffs = self.bill.tariffs
-        priced = [one for one in self.candidates if tariffs[one.model_id] is not None]
-        if not priced:
-            raise _not_priced(self.candidates[0])
-        demands = [(one.model_id, self._hold_of(one)) for one in priced]
+        demands, self.warnings = self._demands()
         self._hold, fitting = await self._treasury.funds.hold_most(self.bill.funding, demands)
         self._held = max(nanos for model_id, nanos in demands if model_id in fitting)
-        self.candidates = [one for one in priced if one.model_id in fitting]
+        self.candidates = [one for one in self.candidates if one.model_id in fitting]
         if len(fitting) < len(demands):
-            self._call.warnings += [
+            self.warnings += [
                 f"skipped {model_id}: the budget has not enough left for it"
                 for model_id, _ in demands
                 if model_id not in fitting
             ]
 
+    def _demands(self) -> tuple[list[tuple[str, int]], list[str]]:
+        """What each candidate with a price may cost, and why the others are skipped."""
+        demands: list[tuple[str, int]] = []
+        skipped: list[str] = []
+        refusal: InvalidRequest | None = None
+        for one in self.candidates:
+            if self.bill.tariffs[one.model_id] is None:
+                refusal = refusal or _not_priced(one)
+                skipped.append(f"skipped {one.model_id}: it has no price")
+                continue
+            try:
+                demands.append((one.model_id, self._hold_of(one)))
+            except InvalidRequest as error:
+                refusal = error
+                skipped.append(f"skipped {one.model_id}: it has no price for what this call needs")
+        if not demands and refusal is not None:
+            raise refusal
+        return demands, skipped
+
     def _hold_of(self, deployment: Deployment) -> int:
         tariff = self.bill.tariffs[deployment.model_id]
         return 0 if tariff is None else metering.hold(tariff, self.bill.demands[deployment.model_id])
 
-    def _bound_of(self, deployment: Deployment) -> int:
-        """For the record alone, where nothing has to be held."""
+    def _bound_of(self, deployment: Deployment) -> int | None:
+        """None when nobody can tell, as one of the kinds that it needs has no price."""
         try:
             return self._hold_of(deployment)
-        except InvalidRequest:  # one of the kinds that it needs has no price
-            return 0
+        except InvalidRequest:
+            return None
 
     async def sends(self, deployment: Deployment) -> None:
         """Before an attempt: under a budget, what it may cost is on disk.
@@ -161,58 +193,102 @@ class Charge:
         """
         if not self._opened_at_ms:
             self._opened_at_ms = int(clock.now_s() * 1000)
-        if self._hold is None:
-            if not self._is_free:
-                self._treasury.check_writable()
-            self._held = self._bound_of(deployment)
-            self._attempt = self._call.attempts
+        call, is_free = self._call, self._is_free
+        if self._hold is not None and not is_free:
+            await self._open(deployment)
             return
+        if not is_free:
+            self._treasury.check_writable()
+        if self._hold is None:
+            self._held = self._bound_of(deployment) or 0
+        self.most_tokens = ENDLESS
+        self._attempt = call.attempts
+        self._sent = True
+        if call.delivery is not None and call.delivery.started:
+            # The headers are out, under an attempt that has failed since.
+            await self.begins()
+
+    async def _open(self, deployment: Deployment) -> None:
+        treasury, attempt = self._treasury, self._call.attempts
         for _ in range(MOST_FENCED):
-            opened = self._entry(ENTRY_OPENED, "open", attempt=self._call.attempts, draws=self._hold.draws())
+            assert self._hold is not None, "the call is capped"
+            opened = self._entry(ENTRY_OPENED, "open", attempt=attempt, draws=self._hold.draws())
+            # From here on it is in the ledger's hands, even if the caller leaves meanwhile.
+            self._attempt = self._opened = attempt
             try:
-                await self._treasury.ledger.append([*self._pending, opened])
+                await treasury.ledger.append([*self._pending, opened])
             except Fenced as fenced:
-                self._hold = await self._treasury.funds.again(self._hold, fenced)
+                self._attempt = 0
+                self._hold = await treasury.funds.again(self._hold, fenced)
                 continue
+            except StoreUnavailable:
+                self._attempt = 0  # should it be written after all, the ledger ends it
+                raise
             self._pending.clear()
-            self._attempt, self._is_open = self._call.attempts, True
-            self.most_tokens = self.bill.demands[deployment.model_id].output_tokens
-            if clock.monotonic_s() >= self._treasury.ledger.live_until_s():
+            if clock.monotonic_s() >= treasury.ledger.live_until_s():
                 # Stopped for so long that what is held may be somebody else's by now.
                 raise StoreUnavailable("The gateway was held up; nothing was sent. Try again.", retry_after_s=1.0)
+            self.most_tokens = self.bill.demands[deployment.model_id].output_tokens
+            self._sent = True
             return
         raise StoreUnavailable("The budgets of this call keep changing; try again.", retry_after_s=1.0)
 
-    def failed(self) -> None:
+    def failed(self, status: int = 502) -> None:
         """The attempt has failed, with nothing of it gone to the caller: nobody pays for it."""
-        if self._attempt:
-            self._pending.append(self._entry(ENTRY_ENDED, "released", attempt=self._attempt, status=502))
-            self._attempt, self._is_open = 0, False
-            self._stream = None
-            self.usage, self.cost = None, NOTHING
+        if not self._attempt:
+            return
+        if self.usage is None and self._stream is not None and self._stream.usage is not None:
+            self._figure(self._stream.usage)
+        self.cost = Cost(Nanos(0), self.cost.upstream_cost_nanos)
+        self._pending.append(self._entry(ENTRY_ENDED, "released", attempt=self._attempt, status=status))
+        self._attempt, self._sent = 0, False
+        self._failed_at = clock.monotonic_s()
+        self._stream, self.usage, self.cost = None, None, NOTHING
+        self.images, self.is_estimated = 0, False
 
     async def begins(self) -> None:
-        """Before the first byte of a stream goes to the caller: the attempt is in the ledger."""
-        if self._attempt and not self._is_open:
-            self._is_open = True
-            pending, self._pending = self._pending, []
-            await self._kept([*pending, self._entry(ENTRY_OPENED, "open", attempt=self._attempt)])
+        """Before the first byte of a stream goes to the caller: the attempt is in the ledger.
+
+        Raises StoreUnavailable.
+        """
+        attempt = self._attempt
+        if not attempt or self._opened == attempt:
+            return
+        pending = list(self._pending)
+        try:
+            await self._treasury.ledger.append([*pending, self._entry(ENTRY_OPENED, "open", attempt=attempt)])
+        except (Fenced, StoreUnavailable) as error:
+            if self._is_free:
+                return  # what costs nothing goes on; its end says it all
+            if isinstance(error, StoreUnavailable):
+                raise
+            raise StoreUnavailable("This process stood still for too long; try again.", retry_after_s=1.0) from None
+        self._opened = max(self._opened, attempt)
+        self._pending = [one for one in self._pending if one not in pending]
 
     def streams(self, stream: Seen) -> None:
         self._stream = stream
 
     def price(self, usage: Usage | None, seen_tokens: int | None = None) -> Usage:
         """What the answer shows: the provider's counts with what they cost, or ours where he gave none."""
-        bill, deployment = self.bill, self._call.deployment
-        assert deployment is not None, "an attempt was made"
         self.is_estimated = usage is None
         if usage is None:
             seen = self._seen() if seen_tokens is None else seen_tokens
-            usage = Usage(input_tokens=bill.estimated_input(), output_tokens=seen)
-        tariff = bill.tariffs[deployment.model_id]
-        cost = NOTHING if tariff is None else metering.cost(tariff, usage, images=self.images)
-        if self.is_estimated and cost.cost_nanos > self._held:
-            cost = Cost(Nanos(self._held), cost.upstream_cost_nanos)
+            usage = Usage(input_tokens=self.bill.estimated_input(), output_tokens=seen)
+        return self._figure(usage)
+
+    def _figure(self, usage: Usage) -> Usage:
+        deployment = self._deployment
+        tariff = self.bill.tariffs[deployment.model_id]
+        cost = NOTHING
+        if tariff is not None:
+            if usage.service_tier is not None:
+                tariff = tariff.served_as(usage.service_tier)
+            cost = metering.cost(tariff, usage, images=self.images)
+            if self.is_estimated:
+                bound = self._bound_of(deployment)
+                if bound is not None and cost.cost_nanos > bound + self._more:
+                    cost = Cost(Nanos(bound + self._more), cost.upstream_cost_nanos)
         self.cost = cost
         usage.cost_nanos = cost.cost_nanos
         self.usage = usage
@@ -221,54 +297,101 @@ class Charge:
     async def settle(self, usage: Usage | None = None) -> None:
         """Before the last byte: what it cost is on disk. `usage` is the provider's, where the answer does not show what
         it costs. Raises StoreUnavailable."""
-        if not self._ended:
-            if self.usage is None:
+        if self._ended:
+            return
+        if self.usage is None:
+            if usage is None:
+                self._price_what_came(None)
+            else:
                 self.price(usage)
-            entries, treasury = self._end("settled", 200), self._treasury
-            if self._is_free or not treasury.waits:
-                await self._kept(entries)
-                return
-            try:
-                await treasury.ledger.append(entries)
-            except StoreUnavailable:
-                await treasury.insist(entries)
+        call, treasury = self._call, self._treasury
+        if call.delivery is None and self.usage is not None:
+            seconds = call.relayed_at - (self._failed_at or call.admitted_at)
+            treasury.took(self._deployment.model_id, self.usage.output_tokens, seconds)
+        entries = self._end("settled", 200)
+        if not treasury.waits:
+            treasury.write(self._debt(entries))
+            return
+        try:
+            await treasury.ledger.append(entries)
+        except StoreUnavailable:
+            debt = self._debt(entries)
+            debt.refused()
+            if self._is_free:
+                treasury.owe(debt)
+            else:
+                await treasury.insist(debt)
+        except asyncio.CancelledError:
+            # It is on its way, but nobody would hear if it came back.
+            treasury.write(self._debt(entries))
+            raise
 
     async def extend(self) -> None:
-        """Holds as much again: the answer goes beyond what was held, or is asked for once more.
+        """Holds more: a stream goes beyond what was held, or the whole is asked for once more.
 
         Raises BudgetExceeded, BudgetUnavailable, StoreUnavailable.
         """
-        more = self._hold_of(self._deployment)
+        deployment = self._deployment
+        demand, tariff = self.bill.demands[deployment.model_id], self.bill.tariffs[deployment.model_id]
+        more = self._bound_of(deployment) or 0
+        if self._stream is not None and tariff is not None:
+            output = Demand(
+                n=demand.n,
+                max_output=demand.max_output,
+                audio_output=demand.audio_output,
+                service_tier=demand.service_tier,
+                requests=0,
+            )
+            more = metering.hold(tariff, output)
         if self._hold is not None:
             await self._treasury.funds.extend(self._hold, more)
         self._held += more
-        self.most_tokens += self.bill.demands[self._deployment.model_id].output_tokens
+        self._more += more
+        self.most_tokens += demand.output_tokens
 
     def close(self, error: TrunklineError | None, status: int) -> None:
         """The call is over. What is not settled yet is, without anybody waiting for it."""
         if self._ended:
             return
-        if not self._attempt or not self._is_to_pay(error):
-            self.failed()
+        if not self._sent or not self._is_to_pay(error):
+            self.failed(status)
             self._give_up()
             return
         if self.usage is None:
-            self.price(None, self._evidence(error))
-        self._treasury.write(self._end("settled", status))
+            self._price_what_came(error)
+        self._treasury.write(self._debt(self._end("settled", status)))
 
     def _is_to_pay(self, error: TrunklineError | None) -> bool:
         """Whether the caller got something, or went away while a provider was at work for him."""
         if error is None or self.usage is not None or isinstance(error, ClientGone):
             return True
-        delivery = self._call.delivery
-        return self._seen() > 0 and delivery is not None and delivery.event_out
+        return self._opened == self._attempt and self._stream is not None and self._seen() > 0 and self._is_out
 
-    def _evidence(self, error: TrunklineError | None) -> int:
-        """Output tokens, as far as anybody can say."""
-        if self._stream is not None or not isinstance(error, ClientGone):
-            return self._seen()
-        waited_s = clock.monotonic_s() - self._call.admitted_at
-        return self._treasury.tokens_in(self._deployment.model_id, waited_s)
+    @property
+    def _is_out(self) -> bool:
+        """Something of the answer has gone to the caller. Without a delivery, its bytes go as they come."""
+        delivery = self._call.delivery
+        return delivery is None or delivery.event_out
+
+    def _price_what_came(self, error: TrunklineError | None) -> None:
+        """By what was seen of the answer; where nothing can be seen of it, by the time that it took."""
+        stream = self._stream
+        if stream is None:
+            waited = isinstance(error, ClientGone) and self._call.delivery is None
+            self.price(None, self._made_meanwhile() if waited else 0)
+        elif (told := stream.usage) is None:
+            self.price(None)
+        elif stream.finished:
+            self.price(told)
+        else:
+            # So far; more of the answer may have come since.
+            self.is_estimated = True
+            self._figure(msgspec.structs.replace(told, output_tokens=max(told.output_tokens, stream.seen_tokens)))
+
+    def _made_meanwhile(self) -> int:
+        model_id = self._deployment.model_id
+        seconds = clock.monotonic_s() - (self._failed_at or self._call.admitted_at)
+        return min(self._treasury.tokens_in(model_id, seconds), self.bill.demands[model_id].output_tokens)
 
     def _seen(self) -> int:
         return self._stream.seen_tokens if self._stream is not None else 0
@@ -286,17 +409,21 @@ class Charge:
     def _give_up(self) -> None:
         self._ended = True
         if self._pending:
-            self._treasury.write(self._pending)
+            self._treasury.write(Debt(self._pending))
         if self._hold is not None:
             self._treasury.funds.release(self._hold)
 
     def _end(self, state: State, status: int) -> list[Entry]:
+        """Hand them to the ledger before anything else is awaited: what the hold has left is free from here on."""
         self._ended = True
         draws: tuple[Draw, ...] = ()
         if self._hold is not None:
             draws = self._hold.settled(self.cost.cost_nanos, self._deployment.model_id)
         ended = self._entry(ENTRY_ENDED, state, attempt=self._attempt, draws=draws, status=status)
         return [*self._pending, ended] if self._pending else [ended]
+
+    def _debt(self, entries: Sequence[Entry]) -> Debt:
+        return Debt(entries, self._hold, self.cost.cost_nanos, self._deployment.model_id)
 
     def _entry(self, kind: int, state: State, *, attempt: int, draws: tuple[Draw, ...] = (), status: int = 0) -> Entry:
         call, bill = self._call, self.bill
@@ -329,29 +456,14 @@ class Charge:
             output_audio_tokens=usage.output_audio_tokens,
             images=self.images,
             estimated=self.is_estimated,
+            service_tier=usage.service_tier,
             price_version="" if tariff is None else tariff.version,
             status=status,
             opened_at_ms=self._opened_at_ms,
             settled_at_ms=None if kind == ENTRY_OPENED else int(clock.now_s() * 1000),
-            pots=",".join(str(draw.pot_id) for draw in draws if draw.charged) or None,
+            pots=paying(draws),
             draws=draws,
         )
-
-    async def _kept(self, entries: list[Entry]) -> None:
-        """On disk; a call that costs nothing goes on without. Raises StoreUnavailable."""
-        treasury = self._treasury
-        if self._ended and not treasury.waits:
-            treasury.write(entries)
-            return
-        try:
-            await treasury.ledger.append(entries)
-        except StoreUnavailable:
-            if self._is_free:
-                treasury.owe(entries)
-            elif self._ended:
-                await treasury.insist(entries)
-            else:
-                raise
 
 
 def _not_priced(deployment: Deployment) -> InvalidRequest:

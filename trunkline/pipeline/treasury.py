@@ -14,8 +14,8 @@ from trunkline import clock
 from trunkline.errors import StoreUnavailable
 from trunkline.ids import CallNumbers, first_number, number_of
 from trunkline.observe import logger
-from trunkline.pipeline.funds import Funds
-from trunkline.pipeline.scopes import Scopes, changed
+from trunkline.pipeline.funds import Funds, Hold
+from trunkline.pipeline.scopes import Scopes, cut
 from trunkline.ports.ledger import Entry, Ledger
 from trunkline.ports.tenancy import Tenancy
 
@@ -52,6 +52,35 @@ class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = "strict"
 
 
+class Debt:
+    """Entries that end calls, until they are on disk. While the ledger refuses them, the call holds what it held:
+    `hold` is ended again, with the same cost, each time that they are handed over."""
+
+    __slots__ = ("_cost_nanos", "_hold", "_is_refused", "_model_id", "entries")
+
+    def __init__(
+        self, entries: Sequence[Entry], hold: Hold | None = None, cost_nanos: int = 0, model_id: str = ""
+    ) -> None:
+        """The `hold` has been settled with that cost, by that model."""
+        self.entries = entries
+        self._hold = hold
+        self._cost_nanos = cost_nanos
+        self._model_id = model_id
+        self._is_refused = False
+
+    def handed_over(self) -> Sequence[Entry]:
+        """The ledger gets them, in this turn of the loop."""
+        if self._is_refused and self._hold is not None:
+            self._hold.settled(self._cost_nanos, self._model_id)
+        self._is_refused = False
+        return self.entries
+
+    def refused(self) -> None:
+        if not self._is_refused and self._hold is not None:
+            self._hold.reopen()
+        self._is_refused = True
+
+
 class Treasury:
     """One per process, on the loop. `scopes` is replaced when accounts or budgets change, `numbers` when the ledger
     gives this process another slot. `under_way` are the numbers of calls that have not ended."""
@@ -76,7 +105,7 @@ class Treasury:
         self._budgets = budgets
         self._options = options
         self._rates: dict[str, float] = {}
-        self._owed: list[Sequence[Entry]] = []
+        self._owed: list[Debt] = []
         self._paying: asyncio.TimerHandle | None = None
         self._writing: set[asyncio.Future[None]] = set()
 
@@ -91,7 +120,7 @@ class Treasury:
     def follow(self, tenancy: Tenancy) -> None:
         """Accounts or budgets may have changed. An older snapshot than the one that is known changes nothing."""
         if tenancy.version > self.tenancy.version:
-            ended = changed(self.tenancy, tenancy)
+            ended = cut(self.tenancy, tenancy)
             self.tenancy, self.scopes = tenancy, Scopes(tenancy)
             self.terms.clear()
             self.funds.drop(ended)
@@ -99,7 +128,7 @@ class Treasury:
     def oldest_number(self) -> int:
         """Every call with a smaller number has ended, and its entries were handed to the ledger."""
         began = first_number(int(clock.now_s() * 1000) - SLACK_MS)
-        owed = (number_of(entry.entry_id) for entries in self._owed for entry in entries)
+        owed = (number_of(entry.entry_id) for debt in self._owed for entry in debt.entries)
         return min(began, next(iter(self.under_way), began), *owed)
 
     def registered(self, slot: int, after: int) -> None:
@@ -110,33 +139,37 @@ class Treasury:
         if self._owed or self.ledger.is_failing:
             raise StoreUnavailable("What this call costs cannot be written down now; try again.", retry_after_s=1.0)
 
-    def write(self, entries: Sequence[Entry]) -> None:
+    def write(self, debt: Debt) -> None:
         """Nobody waits for it; it is tried until it is on disk."""
-        written = asyncio.ensure_future(self.ledger.append(entries))
+        written = asyncio.ensure_future(self.ledger.append(debt.handed_over()))
         self._writing.add(written)
-        written.add_done_callback(functools.partial(self._written, entries))
+        written.add_done_callback(functools.partial(self._written, debt))
 
-    async def insist(self, entries: Sequence[Entry]) -> None:
+    async def insist(self, debt: Debt) -> None:
         """The end of a call, which was refused once. Raises StoreUnavailable when it is not on disk in time; then it is
         tried on without the caller."""
-        until_s = clock.monotonic_s() + INSIST_S
         try:
-            while True:
-                await asyncio.sleep(AGAIN_S)
-                try:
-                    await self.ledger.append(entries)
-                except StoreUnavailable:
-                    if clock.monotonic_s() >= until_s:
-                        raise
-                else:
-                    return
-        except BaseException:
-            self.owe(entries)
+            async with asyncio.timeout(INSIST_S):
+                while True:
+                    await asyncio.sleep(AGAIN_S)
+                    try:
+                        await self.ledger.append(debt.handed_over())
+                    except StoreUnavailable:
+                        debt.refused()
+                    else:
+                        return
+        except TimeoutError:
+            self.write(debt)
+            raise StoreUnavailable(
+                "What this call cost could not be written down in time; the answer is not complete.", retry_after_s=1.0
+            ) from None
+        except asyncio.CancelledError:
+            self.write(debt)
             raise
 
-    def owe(self, entries: Sequence[Entry]) -> None:
+    def owe(self, debt: Debt) -> None:
         """To be written when that is possible again."""
-        self._owed.append(entries)
+        self._owed.append(debt)
         if self._paying is None:
             log.error("ledger_owes", calls=len(self._owed), detail="what calls cost is kept in memory")
             self._paying = asyncio.get_running_loop().call_later(AGAIN_S, self._pay)
@@ -144,16 +177,17 @@ class Treasury:
     def _pay(self) -> None:
         self._paying = None
         owed, self._owed = self._owed, []
-        for entries in owed:
-            self.write(entries)
+        for debt in owed:
+            self.write(debt)
 
-    def _written(self, entries: Sequence[Entry], written: asyncio.Future[None]) -> None:
+    def _written(self, debt: Debt, written: asyncio.Future[None]) -> None:
         self._writing.discard(written)
         error = None if written.cancelled() else written.exception()
         if isinstance(error, StoreUnavailable):
-            self.owe(entries)
+            debt.refused()
+            self.owe(debt)
         elif error is not None:
-            log.error("not_in_the_ledger", entry=entries[-1].entry_id, exc_info=error)
+            log.error("not_in_the_ledger", entry=debt.entries[-1].entry_id, exc_info=error)
 
     async def close(self) -> None:
         """What was handed over is written, or refused for good."""

@@ -20,7 +20,8 @@ class Usage(msgspec.Struct, kw_only=True):
 
     `input_tokens` includes those read from a cache (`cached_input_tokens`) and written to one (`cache_write_tokens`, of
     which `cache_write_1h_tokens` are kept for an hour) and those of sound and pictures; `output_tokens` includes those
-    spent on reasoning, on sound and on pictures. `cost_nanos` is what the account pays for it, in nano-dollars, once
+    spent on reasoning, on sound and on pictures. `service_tier` is how the provider says it served, where that may have
+    a price of its own. `cost_nanos` is what the account pays for it, in nano-dollars, once
     that is known; it is written into the caller's answer as `cost`.
     """
 
@@ -34,6 +35,7 @@ class Usage(msgspec.Struct, kw_only=True):
     output_audio_tokens: int = 0
     input_image_tokens: int = 0
     output_image_tokens: int = 0
+    service_tier: str | None = None
     cost_nanos: int | None = None
 
     @property
@@ -42,7 +44,8 @@ class Usage(msgspec.Struct, kw_only=True):
 
     def plus(self, other: Usage) -> Usage:
         """Both together, where one call took several answers."""
-        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in COUNTS})
+        counts = {name: getattr(self, name) + getattr(other, name) for name in COUNTS}
+        return Usage(**counts, service_tier=self.service_tier)
 
     @property
     def fresh_input_tokens(self) -> int:
@@ -99,4 +102,4 @@ def believed(  # noqa: PLR0913 - each count stands for itself
     )
 
 
-COUNTS = tuple(name for name in Usage.__struct_fields__ if name != "cost_nanos")
+COUNTS = tuple(name for name in Usage.__struct_fields__ if name not in ("service_tier", "cost_nanos"))
