@@ -24,6 +24,8 @@ TABLES: Final = (
     "holders",
     "usage_total_days",
     "usage_totals",
+    "usage_accounts",
+    "usage_total_tags",
     "usage_tags",
     "usage_days",
     "usage_keys",

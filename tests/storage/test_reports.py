@@ -338,7 +338,7 @@ def test_spend_is_that_of_the_periods_that_run(
 
 
 def test_a_page_of_too_many_results_has_fewer_buckets(tree: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reports._sums, "__defaults__", (4,))
+    monkeypatch.setattr(reports, "MOST_RESULTS", 4)
     ledger = [
         entry(FIRST + place, model=f"m{place % 3}", opened_at_ms=BEGAN_MS + place * 3_600_000) for place in range(48)
     ]

@@ -65,7 +65,8 @@ def test_a_part_of_a_unit_is_taken_whole_when_the_other_part_is_empty() -> None:
     [
         ("none", (), (), ["usage_total_days", "usage_totals"]),
         ("month", ("model", "day"), (), ["usage_total_days", "usage_totals"]),
-        ("1d", ("account",), (), ["usage_tags", "usage_hours"]),
+        ("1d", ("account",), (), ["usage_accounts", "usage_hours"]),
+        ("1d", ("tag",), (), ["usage_total_tags", "usage_hours"]),
         ("1d", ("account", "tag"), (), ["usage_tags", "usage_hours"]),
         ("1d", ("model",), ("account",), ["usage_days", "usage_hours"]),
         ("none", (), ("key",), ["usage_keys", "usage_hours"]),

@@ -23,6 +23,12 @@ COMMANDS: Final = MappingProxyType(
         "models": ("models", "models", "The models that can be called."),
         "keys": ("keys", "app", "Keys: made, listed, rotated, revoked, taken over."),
         "accounts": ("accounts", "app", "Accounts: who keys belong to."),
+        "usage": ("usage", "usage", "What was used and what it cost, by model, key, account, tag or day."),
+        "ledger": (
+            "ledger",
+            "app",
+            "The ledger: every attempt and what it cost, as lines; a provider's bill, checked.",
+        ),
         "admin-link": ("accounts", "admin_link", "Make a link that opens the console once, within an hour."),
     }
 )

@@ -80,8 +80,7 @@ def usage(connection: Connection, query: UsageQuery) -> UsagePage:
     buckets = list(islice(_buckets(query, start_s), most + 1))
     count = min(most, len(buckets))
     question = _question(connection, query, tuple(first for first, *_ in buckets[:count]))
-    while (groups := _sums(connection, question, buckets[:count])) is None:
-        count = max(1, count // 2)
+    groups, count = _page(connection, question, buckets[:count])
     next_page = str(buckets[count][1]) if count < len(buckets) else None
     return UsagePage(buckets=_results(query, buckets[:count], groups), next_page=next_page)
 
@@ -101,7 +100,7 @@ def spend(connection: Connection, query: SpendQuery, at_s: float) -> Spend:
     )
     cost = list(SUMS).index("cost_nanos")
     everything = [(0, asked.start_s, asked.end_s)]
-    days = _sums(connection, _question(connection, asked), everything, most=None) or {}
+    days = _sums(connection, _question(connection, asked), everything)
 
     def since(start_s: int) -> int:
         return sum(sums[cost] for (at, *_), sums in days.items() if at >= start_s)
@@ -179,10 +178,31 @@ def _month(at_s: int) -> tuple[int, int]:
     return int(first.timestamp()), int(after.timestamp())
 
 
-def _sums(
-    connection: Connection, question: Question, buckets: list[Bounds], most: int | None = MOST_RESULTS
-) -> Groups | None:
-    """(Bucket, group) -> its sums. None when these are more than `most` and a page of fewer buckets may do."""
+def _page(connection: Connection, question: Question, buckets: list[Bounds]) -> tuple[Groups, int]:
+    """The sums of the first so many buckets: of all, or of as many as hold MOST_RESULTS together. A bucket alone is
+    shown whole.
+
+    Everybody's keys may be too many for one reading: then it begins with a bucket, and goes on with as many as fit.
+    """
+    many = "key" in question.group_by and not {"key", "account"} & question.filters.keys()
+    groups: Groups = {}
+    count, size = 0, 1 if many else len(buckets)
+    while size:
+        more = _sums(connection, question, buckets[count : count + size])
+        if count and len(groups) + len(more) > MOST_RESULTS:
+            break
+        if len(more) > MOST_RESULTS and size > 1:
+            size = max(1, size // 2)
+            continue
+        groups |= more
+        count += size
+        fitting = (MOST_RESULTS - len(groups)) * size // max(1, len(more))
+        size = min(len(buckets) - count, 2 * size, fitting)
+    return groups, count
+
+
+def _sums(connection: Connection, question: Question, buckets: list[Bounds]) -> Groups:
+    """(Bucket, group) -> its sums."""
     groups: Groups = {}
     width = 1 + len(question.group_by)
     for statement, values in _statements(connection, question, buckets[0][1], buckets[-1][2]):
@@ -191,8 +211,6 @@ def _sums(
             there = groups.get(key)
             if there is None:
                 groups[key] = list(row[width:])
-                if most is not None and len(groups) > most and len(buckets) > 1:
-                    return None
             else:
                 groups[key] = [have + more for have, more in zip(there, row[width:], strict=True)]
     return groups

@@ -79,6 +79,8 @@ _OF_CALLS: Final = ("model", "provider", "endpoint", "batch", "service_tier")
 CUTS: Final = (
     Cut("usage_total_days", DAY_S, _OF_CALLS),
     Cut("usage_totals", HOUR_S, _OF_CALLS),
+    Cut("usage_accounts", DAY_S, ("account",)),
+    Cut("usage_total_tags", DAY_S, ("tag",)),
     Cut("usage_tags", DAY_S, ("account", "tag")),
     Cut("usage_days", DAY_S, ("account", *_OF_CALLS)),
     Cut("usage_keys", DAY_S, ("account", "key")),

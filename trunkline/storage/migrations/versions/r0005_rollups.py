@@ -24,6 +24,8 @@ OF_CALLS = ("model", "provider", "endpoint", "batch", "service_tier")
 CUTS = {
     "usage_total_days": OF_CALLS,
     "usage_totals": OF_CALLS,
+    "usage_accounts": ("account_id",),
+    "usage_total_tags": ("tag",),
     "usage_tags": ("account_id", "tag"),
     "usage_days": ("account_id", *OF_CALLS),
     "usage_keys": ("account_id", "key_id"),
