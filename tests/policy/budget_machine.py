@@ -10,18 +10,17 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.policy.reference_store import Pot, ReferenceLedger, Store
+from tests.policy.reference_process import Process, seen
+from tests.policy.reference_store import Pot, Store
 from trunkline import clock
 from trunkline.errors import BudgetExceeded, BudgetUnavailable, StoreUnavailable
 from trunkline.ids import ENTRY_ENDED, ENTRY_OPENED, AccountId, KeyId, entry_id
-from trunkline.pipeline.funds import Funds
 from trunkline.pipeline.holds import Hold
 from trunkline.pipeline.purses import RECALL_S
 from trunkline.pipeline.scopes import Funding, Source
 from trunkline.policy.budgets import LOST, Slice
 from trunkline.ports.budgets import Period
 from trunkline.ports.ledger import Draw, Entry, Fenced
-from trunkline.ports.recall import Asked
 
 PERIODS: dict[str, Period] = {"all": "never", "daily": "day", "model": "week"}
 SOURCES = (Source("all", "all"), Source("daily", "daily"), Source("model", "model", frozenset({"m1"})))
@@ -32,65 +31,6 @@ AMOUNTS = st.integers(1, 40)
 MONDAY = 1_767_571_200.0
 """2026-01-05T00:00:00Z"""
 STEP_S = 0.1
-
-
-def _seen(task: asyncio.Future[Any]) -> None:
-    """Nobody may be left who wants to know."""
-    if not task.cancelled():
-        task.exception()
-
-
-class ReferenceRecall:
-    """Asks the other processes of the machine. Its time is over when the machine says so."""
-
-    def __init__(self, machine: BudgetMachine) -> None:
-        self.on_asked: Asked | None = None
-        self._machine = machine
-
-    async def ask(self, slots: Sequence[int], source: str, timeout_s: float) -> frozenset[int]:
-        asked = {}
-        for process in self._machine.processes:
-            if process.ledger.slot in slots and not process.is_paused:
-                task = asked[process.ledger.slot] = asyncio.ensure_future(process.funds.asked(source))
-                task.add_done_callback(_seen)
-        over = self._machine.over
-        while not over.done() and not all(task.done() for task in asked.values()):
-            await asyncio.wait(
-                [over, *(task for task in asked.values() if not task.done())], return_when="FIRST_COMPLETED"
-            )
-        return frozenset(slot for slot, task in asked.items() if task.done() and task.exception() is None)
-
-
-class Process:
-    def __init__(self, machine: BudgetMachine, slot: int) -> None:
-        self.ledger = ReferenceLedger(machine.store, slot, machine.loop)
-        self.funds = Funds(self.ledger, ReferenceRecall(machine))
-        self.is_paused = False
-        self.slices: list[Slice] = []
-
-    @property
-    def is_dead(self) -> bool:
-        return self.ledger.holder in self.ledger.store.dead
-
-    @property
-    def is_heard(self) -> bool:
-        return not self.is_paused and not self.is_dead
-
-    def write(self) -> None:
-        """A process that was taken for dead learns it so, and registers anew."""
-        was_dead = self.is_dead
-        self.ledger.write()
-        if was_dead:
-            self.ledger.holder = self.ledger.store.register(self.ledger.slot)
-            self.funds.lose_all()
-
-    def piece(self, source: str) -> Slice | None:
-        purse = self.funds.purses.get(source)
-        return None if purse is None else purse.piece
-
-    def free(self, pot: Pot) -> int:
-        piece = self.piece(pot.source)
-        return piece.free if piece is not None and piece.pot_id == pot.id else 0
 
 
 class Call:
@@ -332,7 +272,7 @@ class BudgetMachine(RuleBasedStateMachine):
     def do(self, call: Call, state: str, doing: Coroutine[Any, Any, Any]) -> None:
         call.state, call.since_s = state, self.ticks_s
         call.doing = self.loop.create_task(doing)
-        call.doing.add_done_callback(_seen)
+        call.doing.add_done_callback(seen)
         self.settle_down()
 
     def hand_over(self, call: Call, state: str, entries: Sequence[Entry]) -> None:

@@ -215,10 +215,12 @@ class Funds:
             outside = {source.id for source, _ in short} | {
                 one.id for one, _ in needs if self.purses.of(one.id).waiting
             }
+            if not short and outside <= line:
+                return self._hold_all(needs, now_s)
+            if self._yields(needs):
+                continue
             if not outside <= line:
                 return outside - line
-            if not short:
-                return self._hold_all(needs, now_s)
             if leasing := [purse.leasing for purse in self._purses_of(short) if purse.leasing is not None]:
                 # For a call that has left meanwhile.
                 await asyncio.wait(leasing)
@@ -233,6 +235,15 @@ class Funds:
                 self.purses.of(refusal.source.id).remember(refusal)
                 return refusal
         return Refusal(*needs[0])
+
+    def _yields(self, needs: Sequence[Need]) -> bool:
+        """What other processes have asked for does not stay here until the rest has come, or neither would have it."""
+        asked = [
+            piece for purse in self._purses_of(needs) if (piece := purse.piece) and piece.watched and piece.free > 0
+        ]
+        for piece in asked:
+            self.purses.freed(piece)
+        return any(piece.free == 0 for piece in asked)
 
     def _hold_all(self, needs: Sequence[Need], now_s: float) -> list[Slice]:
         slices = []
