@@ -38,6 +38,16 @@ ANSWERS: dict[str, bytes] = {
     "gemini": b'{"candidates":[{"finishReason":"STOP"}],"modelVersion":"real",'
     b'"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2}}',
 }
+ID_FIELDS = {"openai_chat": "id", "anthropic_messages": "id", "openai_responses": "id", "gemini": "responseId"}
+IDS = {"openai_chat": "c", "anthropic_messages": "m", "openai_responses": "r", "gemini": "g"}
+ENDS: dict[str, bytes] = {
+    "openai_chat": b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
+    "anthropic_messages": b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},'
+    b'"usage":{"output_tokens":2}}\n\n',
+    "openai_responses": b'event: response.completed\ndata: {"type":"response.completed","sequence_number":1,"response":'
+    b'{"id":"r","model":"real","status":"completed","output":[]}}\n\n',
+    "gemini": b'data: {"candidates":[{"index":0,"finishReason":"STOP"}]}\n\n',
+}
 STREAMS: dict[str, bytes] = {
     "openai_chat": b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"real","choices":[{"index":0,'
     b'"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n',
@@ -101,18 +111,64 @@ def test_what_runs_in_the_background_is_a_stream_whatever_its_caller_wants() -> 
 
 @EVERY
 def test_an_answer_is_measured(protocol: CallerProtocol) -> None:
-    usage, error = protocol.measure(ANSWERS[protocol.name])
-    assert usage is not None
-    assert (usage.input_tokens, usage.output_tokens) == (USAGE.input_tokens, USAGE.output_tokens)
-    assert error is None
+    answer = protocol.measure(ANSWERS[protocol.name])
+    assert answer.usage == USAGE
+    assert answer.error is None
+    assert answer.response_id == msgspec.json.decode(ANSWERS[protocol.name]).get(ID_FIELDS[protocol.name])
+    assert answer.finish_reason in ("stop", "end_turn", "completed", "STOP")
     with pytest.raises(UpstreamFailed):
         protocol.measure(b"<html>")
 
 
 def test_an_error_in_an_answer_of_chat_is_found() -> None:
-    _, error = protocols.CHAT.measure(b'{"error":{"message":"over","code":503}}')
+    error = protocols.CHAT.measure(b'{"error":{"message":"over","code":503}}').error
     assert error is not None
     assert error.status == 503
+
+
+TIERS: dict[str, tuple[JSON, str]] = {
+    # what tells that an answer was served in another way, and how that way is called
+    "openai_chat": ({"service_tier": "priority"}, "priority"),
+    "openai_responses": ({"service_tier": "flex"}, "flex"),
+    "anthropic_messages": ({"usage": {"input_tokens": 3, "output_tokens": 2, "speed": "fast"}}, "fast"),
+    "gemini": ({"usageMetadata": {"promptTokenCount": 3, "serviceTier": "FLEX"}}, "flex"),
+}
+ORDINARY: dict[str, JSON] = {
+    "openai_chat": {"service_tier": "default"},
+    "openai_responses": {"service_tier": "auto"},
+    "anthropic_messages": {"usage": {"input_tokens": 3, "output_tokens": 2, "service_tier": "standard"}},
+    "gemini": {"usageMetadata": {"promptTokenCount": 3, "serviceTier": "STANDARD"}},
+}
+
+
+@EVERY
+def test_how_it_was_served_is_told(protocol: CallerProtocol) -> None:
+    answer = msgspec.json.decode(ANSWERS[protocol.name])
+    said, tier = TIERS[protocol.name]
+    for more, expected in ((said, tier), (ORDINARY[protocol.name], None)):
+        usage = protocol.measure(msgspec.json.encode(answer | more)).usage
+        assert usage is not None
+        assert usage.service_tier == expected
+
+
+@EVERY
+@pytest.mark.parametrize("odd", [7, None, ["x"], "x" * 201])
+def test_an_odd_label_does_no_harm(protocol: CallerProtocol, odd: object) -> None:
+    """Only usage and failures decide anything."""
+    answer = msgspec.json.decode(ANSWERS[protocol.name])
+    measured = protocol.measure(msgspec.json.encode(answer | {ID_FIELDS[protocol.name]: odd}))
+    assert (measured.usage, measured.error, measured.response_id) == (USAGE, None, None)
+
+
+@EVERY
+def test_a_stream_tells_what_it_is_called(protocol: CallerProtocol) -> None:
+    editor = protocol.editor(protocol.read(body(protocol), NAMED), TARGET, Edits(model=None, error=said))
+    assert (editor.response_id, editor.finish_reason) == (None, None)
+    stream = STREAMS[protocol.name].replace(b'"modelVersion"', b'"responseId":"g","modelVersion"')
+    written = editor.feed(stream)
+    assert editor.response_id == protocol.id_in(written) == IDS[protocol.name]
+    editor.feed(ENDS[protocol.name])
+    assert editor.finish_reason in ("stop", "end_turn", "completed", "STOP")
 
 
 @EVERY

@@ -77,7 +77,7 @@ def answer(**more: Any) -> bytes:
 
 def test_a_whole_answers_facts() -> None:
     said = read_answer(answer())
-    assert said == openai_chat_answer.Answer(Usage(input_tokens=9, output_tokens=2), None)
+    assert said == openai_chat_answer.Answer(Usage(input_tokens=9, output_tokens=2), None, "chatcmpl-1", "stop")
     assert read_answer(answer(usage=None)).usage is None
     assert read_answer(answer(usage={"prompt_tokens": "9"})).usage is None
     hollow: list[Any] = [None, "", {}, False]

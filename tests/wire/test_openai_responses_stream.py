@@ -190,10 +190,12 @@ def priced(usage: Usage | None) -> Usage:
 @pytest.mark.parametrize("kind", ["completed", "incomplete", "failed"])
 @pytest.mark.parametrize("model", [None, "fast"])
 def test_every_end_tells_what_it_cost(kind: str, model: str | None) -> None:
+    # Nobody pays for a failure before the first word.
+    ours = (0, 0) if kind == "failed" else (7, 8)
     for usage, counts in (
         ({"input_tokens": 3, "output_tokens": 2}, (3, 2)),
-        (None, (7, 8)),
-        ({"input_tokens": -1}, (7, 8)),
+        (None, ours),
+        ({"input_tokens": -1}, ours),
     ):
         stream = ResponsesStream(error=said, price=priced, model=model)
         stream.feed(sse({"type": "response.created", "response": {"model": "m", "usage": None}}))
@@ -204,6 +206,13 @@ def test_every_end_tells_what_it_cost(kind: str, model: str | None) -> None:
         del response["usage"]
         assert told == response | {"model": model or "m"}
         assert (shown["input_tokens"], shown["output_tokens"], shown["cost"]) == (*counts, 0.0000015)
+
+
+def test_a_failure_after_some_words_has_its_price() -> None:
+    stream = ResponsesStream(error=said, price=priced)
+    stream.feed(sse({"type": "response.output_text.delta", "delta": "word"}))
+    written = stream.feed(sse({"type": "response.failed", "response": {"usage": None, "error": {"message": "no"}}}))
+    assert b'"input_tokens":7' in written
 
 
 def test_a_failure_at_once_has_no_price() -> None:

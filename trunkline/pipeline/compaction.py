@@ -92,7 +92,7 @@ class Compacting:
 
     async def _attempt(self, sending: _Sending, reach: Reach) -> bytes:
         call, target = sending.call, reach.target
-        call.warnings = []
+        call.warnings = [*call.charge.warnings] if call.charge is not None else []
         body = RESPONSES.passed_body(sending.request, target, call.warnings)
         outbound = adapter.request_to(reach, Outgoing(openai_responses.COMPACT_TARGET, body), sending.crossing)
         if reach.upstream.signer is not None:
@@ -109,9 +109,11 @@ class Compacting:
             call.upstream_s += call.answered_at - sent_at
         if response.status != 200:
             raise faults.refusal(target.provider_id, response.status, response.headers, said)
-        call.usage, error = RESPONSES.measure(said)
+        answer = RESPONSES.measure(said)
+        call.usage, error = answer.usage, answer.error
         if error is not None:
             raise faults.from_facts(target.provider_id, error.status or 502, error)
+        call.response_id, call.finish_reason = answer.response_id, answer.finish_reason
         if call.charge is not None:
             told = call.usage
             call.usage = call.charge.price(told, RESPONSES.estimated_output(said))

@@ -185,7 +185,7 @@ class Forwarder:
         while True:
             call.deployment = deployment
             call.attempts += 1
-            call.warnings = []
+            call.warnings = [*call.charge.warnings] if call.charge is not None else []
             try:
                 answer = await self._attempt(sending, deployment)
             except (UpstreamError, Unavailable) as error:

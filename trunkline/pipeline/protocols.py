@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -46,6 +48,29 @@ class Named(msgspec.Struct, frozen=True):
     events: bool = True
 
 
+class Measured(Protocol):
+    """A whole answer's facts. `error` is set when the provider hid a failure in an answer of status 200. What it is
+    called and why it ended is None where it does not say."""
+
+    @property
+    def usage(self) -> Usage | None: ...
+    @property
+    def error(self) -> ErrorFacts | None: ...
+    @property
+    def response_id(self) -> str | None: ...
+    @property
+    def finish_reason(self) -> str | None: ...
+
+
+class Editor(EventStream, Protocol):
+    """A passed stream, which knows what the answer is called and why it ended, as far as it has come."""
+
+    @property
+    def response_id(self) -> str | None: ...
+    @property
+    def finish_reason(self) -> str | None: ...
+
+
 class Billed(Protocol):
     """A whole answer with what it costs. `replaced`: its usage is ours, for the provider's does not count."""
 
@@ -60,6 +85,12 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     price: Price | None = None
 
 
+def _found(pattern: re.Pattern[bytes], written: bytes) -> str | None:
+    """The first is the answer's own: we write it so."""
+    found = pattern.search(written)
+    return found[1].decode() if found is not None else None
+
+
 class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
     """As callers speak it, and what passing it on takes.
 
@@ -68,7 +99,8 @@ class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
     read         the body; raises InvalidRequest
     may_pass     a provider of the protocol may get the body as it is
     passed_body  the edited body for a deployment; warnings are added to the list
-    measure      usage and a hidden error of a whole answer; raises UpstreamFailed when it is none
+    measure      what counts of a whole answer; raises UpstreamFailed when it is none
+    id_in        the answer's id in what is written, whole or the beginning of a stream
     renamed      the answer with another model's name
     billed       the answer with what it costs, and with usage of ours where the provider's does not count
     editor       the stream's
@@ -82,12 +114,13 @@ class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
     end_user: Callable[[Inbound], str | None]
     read: Callable[[bytes, Named | None], Inbound]
     passed_body: Callable[[Any, Target, list[str]], bytes]
-    measure: Callable[[bytes], tuple[Usage | None, ErrorFacts | None]]
+    measure: Callable[[bytes], Measured]
     renamed: Callable[[bytes, str], bytes]
     billed: Billed
     estimated_output: Callable[[bytes], int]
-    editor: Callable[[Any, Target, Edits], EventStream]
+    editor: Callable[[Any, Target, Edits], Editor]
     form_field: str
+    id_in: Callable[[bytes], str | None] = functools.partial(_found, re.compile(rb'"id":"([^"\\]{1,200})"'))
     may_pass: Callable[[Any], bool] = lambda inbound: True
     last_words: Callable[[Any, str, str, str | None], bytes] | None = None
 
@@ -117,11 +150,6 @@ class CallerProtocol(msgspec.Struct, frozen=True, kw_only=True):
         return form is not None and b"chema" in bytes(form)
 
 
-def _measure_chat(body: bytes) -> tuple[Usage | None, ErrorFacts | None]:
-    answer = openai_chat_answer.read_answer(body)
-    return answer.usage, answer.error
-
-
 def _edit_chat(request: ChatRequest, target: Target, edits: Edits) -> ChatStream:
     return ChatStream(
         include_usage=request.include_usage,
@@ -133,11 +161,6 @@ def _edit_chat(request: ChatRequest, target: Target, edits: Edits) -> ChatStream
     )
 
 
-def _measure_messages(body: bytes) -> tuple[Usage | None, ErrorFacts | None]:
-    answer = anthropic_messages_answer.read_answer(body)
-    return answer.usage, answer.error
-
-
 def _edit_messages(request: Inbound, target: Target, edits: Edits) -> MessagesStream:
     return MessagesStream(model=edits.model, error=edits.error, price=edits.price)
 
@@ -145,11 +168,6 @@ def _edit_messages(request: Inbound, target: Target, edits: Edits) -> MessagesSt
 def _read_gemini(body: bytes, path: Named | None) -> GeminiRequest:
     assert path is not None, "the path names the model"
     return gemini.read_request(body, path.model, stream=path.stream, sse=path.events)
-
-
-def _measure_gemini(body: bytes) -> tuple[Usage | None, ErrorFacts | None]:
-    answer = gemini_answer.read_answer(body)
-    return answer.usage, answer.error
 
 
 def _edit_gemini(request: Inbound, target: Target, edits: Edits) -> GeminiStream:
@@ -161,11 +179,6 @@ def _read_responses(body: bytes, named: Named | None) -> ResponsesRequest:
     request = openai_responses.read_request(body)
     request.stream = request.stream or request.background
     return request
-
-
-def _measure_responses(body: bytes) -> tuple[Usage | None, ErrorFacts | None]:
-    answer = openai_responses_answer.read_answer(body)
-    return answer.usage, answer.error
 
 
 def _edit_responses(request: Inbound, target: Target, edits: Edits) -> ResponsesStream:
@@ -185,7 +198,7 @@ CHAT = CallerProtocol(
     estimated_output=openai_chat_answer.estimated_output,
     read=lambda body, named: openai_chat.read_request(body),
     passed_body=passing.chat_body,
-    measure=_measure_chat,
+    measure=openai_chat_answer.read_answer,
     renamed=openai_chat_answer.with_model,
     editor=_edit_chat,
     form_field="response_format",
@@ -198,9 +211,10 @@ GEMINI = CallerProtocol(
     estimated_output=gemini_answer.estimated_output,
     read=_read_gemini,
     passed_body=passing.gemini_body,
-    measure=_measure_gemini,
+    measure=gemini_answer.read_answer,
     renamed=gemini_answer.with_model,
     editor=_edit_gemini,
+    id_in=functools.partial(_found, re.compile(rb'"responseId":"([^"\\]{1,200})"')),
     form_field="generationConfig",
 )
 MESSAGES = CallerProtocol(
@@ -211,7 +225,7 @@ MESSAGES = CallerProtocol(
     estimated_output=anthropic_messages_answer.estimated_output,
     read=lambda body, named: anthropic_messages.read_request(body),
     passed_body=passing.messages_body,
-    measure=_measure_messages,
+    measure=anthropic_messages_answer.read_answer,
     renamed=anthropic_messages_answer.with_model,
     editor=_edit_messages,
     form_field="output_config",
@@ -224,7 +238,7 @@ RESPONSES = CallerProtocol(
     estimated_output=openai_responses_answer.estimated_output,
     read=_read_responses,
     passed_body=passing.responses_body,
-    measure=_measure_responses,
+    measure=openai_responses_answer.read_answer,
     renamed=openai_responses_answer.with_model,
     editor=_edit_responses,
     form_field="text",

@@ -229,6 +229,10 @@ class ResponsePen:
         self._writer: _PatientWriter | None = None
         self._kept: bytes | None = None
 
+    @property
+    def response_id(self) -> str:
+        return self.identity.response_id
+
     def whole(self, answer: Answer, request: Request) -> bytes:
         if self._keeps:
             self._kept = write_kept(answer, request, self.identity)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -18,7 +18,7 @@ import msgspec
 from trunkline import clock
 from trunkline.errors import UpstreamError, UpstreamFailed
 from trunkline.ids import AccountId, CallId
-from trunkline.pipeline.protocols import CallerProtocol, Edits
+from trunkline.pipeline.protocols import CallerProtocol, Editor, Edits, Measured
 from trunkline.pipeline.relay import EventStream
 from trunkline.pipeline.translating import length_of, worked
 from trunkline.ports.responses import DAY_S
@@ -38,6 +38,7 @@ from trunkline.translation.exchange import (
     ReasoningDelta,
     Request,
     StateCame,
+    Stop,
     TextDelta,
 )
 from trunkline.translation.losses import Losses
@@ -45,7 +46,7 @@ from trunkline.translation.streams import CrossedStream, StreamWriter
 from trunkline.translation.target import Target
 from trunkline.wire.inbound import Inbound
 from trunkline.wire.provider_errors import ErrorFacts
-from trunkline.wire.usage import Usage
+from trunkline.wire.usage import Usage, tier_of
 
 if TYPE_CHECKING:
     from trunkline.translation.structured import Emulation
@@ -57,6 +58,17 @@ class Sidecar(msgspec.Struct, frozen=True):
     store: SidecarStore
     days: int
 
+
+FINISH_REASONS: Mapping[Stop, str] = {
+    "end": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "tool": "tool_calls",
+    "filter": "content_filter",
+    "refusal": "content_filter",
+    "pause": "stop",
+}
+"""For the log, where no protocol's own word was passed on."""
 
 LastWords = Callable[[str, str, str | None], Awaitable[bytes]]
 """Error type, message and code to the last event of a stream, once what is to be kept of it is."""
@@ -72,6 +84,8 @@ class StructuredRoom(Protocol):
 class Pen(Protocol):
     """Writes the caller's answer where more goes into it than the provider's: ids of ours, what the caller asked."""
 
+    @property
+    def response_id(self) -> str: ...
     def whole(self, answer: Answer, request: Request) -> bytes: ...
     def writer(self, request: Request) -> StreamWriter: ...
 
@@ -109,6 +123,9 @@ class Asked(msgspec.Struct, gc=False):
 class Pricing(Protocol):
     """pipeline.charge.Charge, as far as it is used here."""
 
+    @property
+    def warnings(self) -> Sequence[str]: ...
+
     def price(self, usage: Usage | None, seen_tokens: int | None = None) -> Usage: ...
 
 
@@ -122,10 +139,16 @@ class Keeper(Protocol):
 
 class Way(Protocol):
     """`warnings` are sentences about what the provider does not see as it was sent. `last_words` writes the event that
-    ends a stream which failed, where it depends on what came before."""
+    ends a stream which failed, where it depends on what came before. `response_id` is what the caller's answer is
+    called, `finish_reason` why it ended: in the provider's word where it was passed on."""
 
     warnings: list[str]
     usage: Usage | None
+
+    @property
+    def response_id(self) -> str | None: ...
+    @property
+    def finish_reason(self) -> str | None: ...
 
     @property
     def last_words(self) -> LastWords | None: ...
@@ -150,14 +173,23 @@ def _error_of(provider_id: str, facts: ErrorFacts) -> UpstreamError:
 
 
 class Passed:
-    __slots__ = ("_asked", "_reach", "_stream", "usage", "warnings")
+    __slots__ = ("_answer", "_asked", "_reach", "_stream", "usage", "warnings")
 
     def __init__(self, asked: Asked, reach: Reach) -> None:
         self._asked = asked
         self._reach = reach
-        self._stream: EventStream | None = None
-        self.warnings: list[str] = []
+        self._stream: Editor | None = None
+        self._answer: Measured | Editor | None = None
+        self.warnings: list[str] = _warned(asked)
         self.usage: Usage | None = None
+
+    @property
+    def response_id(self) -> str | None:
+        return self._answer.response_id if self._answer is not None else None
+
+    @property
+    def finish_reason(self) -> str | None:
+        return self._answer.finish_reason if self._answer is not None else None
 
     @property
     def last_words(self) -> LastWords | None:
@@ -182,9 +214,10 @@ class Passed:
 
     def whole(self, body: bytes) -> bytes:
         asked = self._asked
-        self.usage, error = asked.protocol.measure(body)
-        if error is not None:
-            raise _error_of(self._reach.target.provider_id, error)
+        self._answer = answer = asked.protocol.measure(body)
+        self.usage = answer.usage
+        if answer.error is not None:
+            raise _error_of(self._reach.target.provider_id, answer.error)
         if asked.shown_model is not None:
             body = asked.protocol.renamed(body, asked.shown_model)
         if asked.charge is None:
@@ -203,7 +236,7 @@ class Passed:
             error=lambda facts: _error_of(target.provider_id, facts),
             price=asked.charge.price if asked.charge is not None else None,
         )
-        self._stream = asked.protocol.editor(asked.inbound, target, edits)
+        self._stream = self._answer = asked.protocol.editor(asked.inbound, target, edits)
         return self._stream
 
     async def keep(self) -> None:
@@ -222,8 +255,11 @@ class Crossed:
         "_repairs",
         "_seen",
         "_sidecar",
+        "_stop",
+        "_stream",
         "_texts",
         "_upstream",
+        "_written",
         "usage",
         "warnings",
     )
@@ -239,8 +275,23 @@ class Crossed:
         self._seen: list[Event] = []
         self._has_state = False
         self._texts: dict[int, int] = {}
-        self.warnings: list[str] = []
+        self._stream: CrossedStream | None = None
+        self._written = b""
+        self._stop: Stop | None = None
+        self.warnings: list[str] = _warned(asked)
         self.usage: Usage | None = None
+
+    @property
+    def response_id(self) -> str | None:
+        """As it was written, for what the provider called it may not look as the caller's protocol has it."""
+        if self._asked.pen is not None:
+            return self._asked.pen.response_id
+        written = self._written if self._stream is None else self._stream.first_written
+        return self._asked.protocol.id_in(written) if written else None
+
+    @property
+    def finish_reason(self) -> str | None:
+        return FINISH_REASONS[self._stop] if self._stop is not None else None
 
     @property
     def last_words(self) -> LastWords | None:
@@ -260,7 +311,7 @@ class Crossed:
                 request.needs[0], f"rests on what is kept in the protocol it is from; {target.model_id} has another."
             )
         body = await worked(length_of(self._asked.inbound), lambda: upstream.written(request, target, losses))
-        self.warnings = losses.warnings
+        self.warnings = [*_warned(self._asked), *losses.warnings]
         headers = upstream.headers(target) if upstream.headers is not None else []
         return Outgoing(upstream.path_of(target, self._asked.inbound), body, headers)
 
@@ -279,6 +330,8 @@ class Crossed:
         asked = self._asked
         assert asked.request is not None, "the request was written first"
         answer = self._upstream.translator.read_answer(body, self._reach.target)
+        if answer.usage is not None and answer.usage.service_tier is None:
+            answer.usage.service_tier = tier_of(answer.service_tier)
         self._count(answer.usage)
         if self._emulation is not None and self._is_to_repair(self._emulation, answer):
             return b""
@@ -287,10 +340,12 @@ class Crossed:
             self.usage = asked.charge.price(self.usage, seen)
         answer.usage = self.usage
         self._answer = answer
+        self._stop = answer.choices[0].stop if answer.choices else None
         answer.id, answer.model, answer.created = self._identity(answer.id, answer.model, answer.created)
         if asked.pen is not None:
             return asked.pen.whole(answer, asked.request)
-        return asked.protocol.spoken.translator.write_answer(answer, asked.request)
+        self._written = asked.protocol.spoken.translator.write_answer(answer, asked.request)
+        return self._written
 
     def stream(self) -> EventStream:
         asked, target = self._asked, self._reach.target
@@ -298,7 +353,8 @@ class Crossed:
         reader = self._upstream.translator.reader(target, lambda facts: _error_of(target.provider_id, facts))
         write = asked.pen.writer if asked.pen is not None else asked.protocol.spoken.translator.writer
         price = asked.charge.price if asked.charge is not None else None
-        return CrossedStream(reader, write(asked.request), self._watch, price)
+        self._stream = CrossedStream(reader, write(asked.request), self._watch, price)
+        return self._stream
 
     async def keep(self) -> None:
         answer = self._answer
@@ -321,6 +377,8 @@ class Crossed:
         if wrong is None:
             return False
         if self._repairs == structured().MOST_REPAIRS:
+            if self._asked.charge is not None and self.usage is not None:
+                self._asked.charge.price(self.usage)  # nobody pays for it but we
             raise self._unfit(wrong)
         self._repairs += 1
         emulation.repair(answer, wrong)
@@ -342,6 +400,8 @@ class Crossed:
                 if self._texts.get(event.choice) != event.part:
                     self._has_state = True
                     self._seen.append(event)
+            elif isinstance(event, Finished):
+                self._stop = event.stop
             elif kind is CallBegan or kind is ReasoningDelta:
                 self._seen.append(event)
             elif isinstance(event, Began):
@@ -366,6 +426,10 @@ class Crossed:
             asked.shown_model or model or self._reach.target.upstream,
             created or int(clock.now_s()),
         )
+
+
+def _warned(asked: Asked) -> list[str]:
+    return [*asked.charge.warnings] if asked.charge is not None and asked.charge.warnings else []
 
 
 def _has_schema(request: Request) -> bool:

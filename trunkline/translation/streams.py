@@ -18,7 +18,7 @@ from trunkline.translation.exchange import (
 )
 from trunkline.wire.provider_errors import ErrorFacts
 from trunkline.wire.seen import Seen
-from trunkline.wire.usage import Price, Usage
+from trunkline.wire.usage import Price, Usage, tier_of
 
 MakeError = Callable[[ErrorFacts], UpstreamError]
 """Makes the error for what a provider says went wrong in the middle of its answer."""
@@ -54,6 +54,7 @@ class StreamWriter(Protocol):
     """
 
     holding: bool
+
     def write(self, events: Iterable[Event]) -> bytes: ...
     def release(self) -> bytes: ...
 
@@ -70,10 +71,12 @@ class CrossedStream:
         "_priced",
         "_reader",
         "_text",
+        "_tier",
         "_used",
         "_watch",
         "_writer",
         "done",
+        "first_written",
         "holds",
         "unsent",
         "usage",
@@ -87,7 +90,8 @@ class CrossedStream:
         price: Price | None = None,
     ) -> None:
         """`watch` sees all events and says which are written instead; it may raise UpstreamError too. With a `price`
-        the usage that is written is what it made, and that is written with the end, not before."""
+        the usage that is written is what it made, and that is written with the end, not before. `first_written` is what
+        went out first: the answer's id stands there."""
         self._reader = reader
         self._writer = writer
         self._watch = watch
@@ -95,7 +99,9 @@ class CrossedStream:
         self._priced = False
         self._text = Seen()
         self._used: Usage | None = None
+        self._tier: str | None = None
         self._began = False
+        self.first_written = b""
         self.done = False
         self.holds = 0
         self.unsent = b""
@@ -145,8 +151,11 @@ class CrossedStream:
                 self._text.add(event.text)
             elif isinstance(event, Used):
                 self._used = self.usage = event.usage
+                if self._used.service_tier is None:
+                    self._used.service_tier = self._tier
             elif isinstance(event, Began):
                 self.usage = event.usage
+                self._tier = tier_of(event.service_tier)
             elif isinstance(event, Ended):
                 self.usage = self._used
                 self.done = True
@@ -158,6 +167,7 @@ class CrossedStream:
         written = self._writer.write(events)
         if self._writer.holding and not held:
             self.holds += 1
+        self.first_written = self.first_written or written
         return written
 
     def _with_price(self, events: list[Event], price: Price, *, failed: bool) -> list[Event]:

@@ -14,7 +14,7 @@ from trunkline.errors import UpstreamFailed
 from trunkline.wire import billing, codec, seen
 from trunkline.wire.codec import encode
 from trunkline.wire.provider_errors import ErrorFacts, error_in
-from trunkline.wire.usage import Count, Usage, believed
+from trunkline.wire.usage import Count, Usage, believed, tier_of
 
 
 class _CacheCreation(msgspec.Struct, gc=False):
@@ -36,6 +36,8 @@ class MessageUsage(msgspec.Struct, gc=False):
     cache_creation_input_tokens: Count | None = None
     cache_creation: _CacheCreation | None = None
     output_tokens_details: _OutputDetails | None = None
+    service_tier: str | None = None
+    speed: str | None = None
 
     def later(self, said: MessageUsage) -> MessageUsage:
         """With what a later event said: its counts are of the whole call so far, so they overwrite."""
@@ -48,7 +50,7 @@ class MessageUsage(msgspec.Struct, gc=False):
         if self.input_tokens is None or self.output_tokens is None:
             return None
         read, written = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
-        return believed(
+        usage = believed(
             self.input_tokens + read + written,
             self.output_tokens,
             cached=read,
@@ -56,6 +58,9 @@ class MessageUsage(msgspec.Struct, gc=False):
             written_1h=self.cache_creation.ephemeral_1h_input_tokens if self.cache_creation else None,
             reasoning=self.output_tokens_details.thinking_tokens if self.output_tokens_details else None,
         )
+        if usage is not None:
+            usage.service_tier = tier_of("fast" if self.speed == "fast" else self.service_tier)
+        return usage
 
 
 _decode_usage = msgspec.json.Decoder(MessageUsage).decode
@@ -138,14 +143,18 @@ def delta_fields(usage: Usage) -> dict[str, Any]:
 class _Answer(msgspec.Struct, gc=False):
     content: list[Raw]
     usage: Raw = Raw()
+    id: Raw = Raw()
+    stop_reason: Raw = Raw()
     error: None = None
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """A whole answer's facts. `error` is set when the provider hid a failure in an answer of status 200."""
 
     usage: Usage | None = None
     error: ErrorFacts | None = None
+    response_id: str | None = None
+    finish_reason: str | None = None
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
@@ -162,7 +171,8 @@ def read_answer(body: bytes) -> Answer:
         if facts is None:
             raise UpstreamFailed("The provider's answer is not a message.") from None
         return Answer(None, facts)
-    return Answer(read_usage(said.usage) if said.usage else None)
+    usage = read_usage(said.usage) if said.usage else None
+    return Answer(usage, None, codec.text_of(said.id), codec.text_of(said.stop_reason))
 
 
 class _Counted(msgspec.Struct, gc=False):

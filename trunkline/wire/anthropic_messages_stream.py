@@ -62,6 +62,7 @@ class _OddEvent(msgspec.Struct, gc=False):
 
 
 class _Message(msgspec.Struct, gc=False):
+    id: Raw = Raw()
     usage: Raw = Raw()
 
 
@@ -173,7 +174,9 @@ class MessagesStream:
         "_usage",
         "began",
         "done",
+        "finish_reason",
         "holds",
+        "response_id",
         "unsent",
     )
 
@@ -195,6 +198,8 @@ class MessagesStream:
         self._settled = False
         self._out: list[bytes] = []
         self._stopped = False
+        self.response_id: str | None = None
+        self.finish_reason: str | None = None
         self.began = False
         self.done = False
         self.holds = 0
@@ -330,6 +335,7 @@ class MessagesStream:
             message = _decode_message(event.message)
         except codec.UNREADABLE:
             raise UpstreamFailed("The provider sent a message_start without a message.") from None
+        self.response_id = codec.text_of(message.id)
         if message.usage:
             self._usage.start(message.usage)
         if self._model is None:
@@ -347,6 +353,7 @@ class MessagesStream:
             self._usage.delta(event.usage)
         if event.delta is not None and event.delta.stop_reason:
             self._stopped = True
+            self.finish_reason = event.delta.stop_reason
         if self._price is None or self._settled:
             return block
         self._send_held()

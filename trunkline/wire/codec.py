@@ -9,8 +9,10 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterable, Iterator
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from trunkline.errors import InvalidRequest
 
@@ -110,6 +112,22 @@ def answer_fields(data: bytes) -> Fields | None:
         return _decode_object(data)
     except UNREADABLE:
         return None
+
+
+Label = Annotated[str, Meta(max_length=200)]
+"""A name that somebody else gave, such as an answer's id: one of any length is no name."""
+_decode_label = msgspec.json.Decoder(Label | None).decode
+
+
+def text_of(raw: Raw | None) -> str | None:
+    """A label as it stands in a body; None where there is none."""
+    if not raw:
+        return None
+    try:
+        label: str | None = _decode_label(raw)
+    except UNREADABLE:
+        return None
+    return label
 
 
 def places(data: bytes, name: str) -> list[tuple[int, int]]:

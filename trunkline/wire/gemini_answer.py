@@ -15,7 +15,7 @@ from trunkline.errors import UpstreamFailed
 from trunkline.wire import billing, codec, seen
 from trunkline.wire.codec import encode
 from trunkline.wire.provider_errors import ErrorFacts, error_in
-from trunkline.wire.usage import MAX_COUNT, Count, Usage, believed
+from trunkline.wire.usage import MAX_COUNT, Count, Usage, believed, tier_of
 
 
 class _Modality(msgspec.Struct, gc=False, rename="camel"):
@@ -35,6 +35,7 @@ class UsageMetadata(msgspec.Struct, gc=False, rename="camel"):
     total_token_count: Annotated[int, Meta(ge=0, le=2 * MAX_COUNT)] | None = None
     prompt_tokens_details: list[_Modality] | None = None
     candidates_tokens_details: list[_Modality] | None = None
+    service_tier: str | None = None
 
 
 _decode_usage = msgspec.json.Decoder(UsageMetadata).decode
@@ -53,7 +54,7 @@ def usage_of(said: UsageMetadata) -> Usage | None:
     thought = said.thoughts_token_count or 0
     whole_input = said.prompt_token_count + (said.tool_use_prompt_token_count or 0)
     whole_output = (said.candidates_token_count or 0) + thought
-    return believed(
+    usage = believed(
         whole_input,
         whole_output,
         cached=said.cached_content_token_count,
@@ -63,6 +64,9 @@ def usage_of(said: UsageMetadata) -> Usage | None:
         input_image=_of_kind(said.prompt_tokens_details, "IMAGE"),
         output_image=_of_kind(said.candidates_tokens_details, "IMAGE"),
     )
+    if usage is not None and said.service_tier is not None:
+        usage.service_tier = tier_of(said.service_tier.lower())
+    return usage
 
 
 def _of_kind(details: list[_Modality] | None, modality: str) -> int:
@@ -111,18 +115,26 @@ class _Feedback(msgspec.Struct, gc=False, rename="camel"):
     block_reason: str | None = None
 
 
+class _Candidate(msgspec.Struct, gc=False, rename="camel"):
+    finish_reason: Raw = Raw()
+
+
 class _Answer(msgspec.Struct, gc=False, rename="camel"):
-    candidates: list[Raw] | None = None
+    candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
     usage_metadata: Raw = Raw()
+    response_id: Raw = Raw()
     error: None = None
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """A whole answer's facts. `error` is set when the provider hid a failure in an answer of status 200."""
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """A whole answer's facts. `error` is set when the provider hid a failure in an answer of status 200.
+    `finish_reason` is that of the first candidate."""
 
     usage: Usage | None = None
     error: ErrorFacts | None = None
+    response_id: str | None = None
+    finish_reason: str | None = None
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
@@ -141,7 +153,9 @@ def read_answer(body: bytes) -> Answer:
         if facts is None:
             raise UpstreamFailed("The provider's answer is not one of generateContent.")
         return Answer(None, facts)
-    return Answer(read_usage(said.usage_metadata) if said.usage_metadata else None)
+    usage = read_usage(said.usage_metadata) if said.usage_metadata else None
+    finish = said.candidates[0].finish_reason if said.candidates else Raw()
+    return Answer(usage, None, codec.text_of(said.response_id), codec.text_of(finish))
 
 
 class _Counted(msgspec.Struct, gc=False, rename="camel"):

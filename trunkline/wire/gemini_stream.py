@@ -104,8 +104,8 @@ class GeminiStream:
     `seen_tokens` is an estimate of what has come of it (see Seen).
     """
 
-    __slots__ = ("_begun", "_blocked", "_error", "_finished", "_model", "_splitter", "_text", "began", "done", "holds",
-                 "unsent", "usage")  # fmt: skip
+    __slots__ = ("_begun", "_blocked", "_error", "_finished", "_model", "_splitter", "_text", "began", "done",
+                 "finish_reason", "holds", "response_id", "unsent", "usage")  # fmt: skip
 
     def __init__(self, *, model: str | None = None, error: Callable[[ErrorFacts], UpstreamError] = _reported) -> None:
         self._model = model
@@ -116,6 +116,8 @@ class GeminiStream:
         self._blocked = False
         self._text = Seen()
         self.usage: Usage | None = None
+        self.response_id: str | None = None
+        self.finish_reason: str | None = None
         self.began = False
         self.done = False
         self.holds = 0
@@ -182,12 +184,15 @@ class GeminiStream:
                 self._begun.add(index)
                 if candidate.finish_reason is not None:
                     self._finished.add(index)
+                    self.finish_reason = self.finish_reason or candidate.finish_reason
                 if isinstance(candidate, _Candidate):
                     self._text.add_bytes(candidate.said_size())
         elif is_error(chunk.error) or not (chunk.usage_metadata or chunk.prompt_feedback or chunk.response_id):
             raise self._senseless(payload)
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason is not None:
             self._blocked = True
+        if self.response_id is None:
+            self.response_id = chunk.response_id
         told = chunk.usage_metadata
         if told:
             self.usage = (read_usage(told) if isinstance(told, Raw) else usage_of(told)) or self.usage

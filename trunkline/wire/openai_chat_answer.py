@@ -11,7 +11,7 @@ from trunkline.errors import UpstreamFailed
 from trunkline.wire import billing, codec, seen
 from trunkline.wire.codec import encode
 from trunkline.wire.provider_errors import ErrorFacts, error_in, is_error
-from trunkline.wire.usage import MAX_COUNT, Count, Usage, believed
+from trunkline.wire.usage import MAX_COUNT, Count, Usage, believed, tier_of
 
 
 class _PromptDetails(msgspec.Struct, gc=False):
@@ -108,7 +108,11 @@ def write_usage(usage: Usage) -> bytes:
 
 
 class _AnswerChoice(msgspec.Struct, gc=False):
-    pass
+    finish_reason: codec.Label | None = None
+
+
+class _OddChoice(msgspec.Struct, gc=False):
+    finish_reason: Raw = Raw()
 
 
 class _PlainAnswer(msgspec.Struct, gc=False):
@@ -116,20 +120,27 @@ class _PlainAnswer(msgspec.Struct, gc=False):
 
     choices: list[_AnswerChoice]
     usage: _Usage
+    id: codec.Label | None = None
+    service_tier: codec.Label | None = None
     error: None = None
 
 
 class _Answer(msgspec.Struct, gc=False):
-    choices: list[_AnswerChoice] | None = None
+    choices: list[_OddChoice] | None = None
     usage: Raw = Raw()
+    id: Raw = Raw()
+    service_tier: Raw = Raw()
     error: Raw = Raw()
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """A whole answer's facts. `error` is set when the provider hid a failure in an answer of status 200."""
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """A whole answer's facts. `error` is set when the provider hid a failure in an answer of status 200.
+    `finish_reason` is that of the first choice."""
 
     usage: Usage | None = None
     error: ErrorFacts | None = None
+    response_id: str | None = None
+    finish_reason: str | None = None
 
 
 _decode_plain_answer = msgspec.json.Decoder(_PlainAnswer).decode
@@ -141,9 +152,13 @@ def read_answer(body: bytes) -> Answer:
     try:
         if not body.isascii():
             body.decode()
-        return Answer(_usage(_decode_plain_answer(body).usage))
+        said = _decode_plain_answer(body)
     except codec.UNREADABLE:
         return _read_odd_answer(body)
+    usage = _usage(said.usage)
+    if usage is not None and said.service_tier is not None:
+        usage.service_tier = tier_of(said.service_tier)
+    return Answer(usage, None, said.id, said.choices[0].finish_reason if said.choices else None)
 
 
 def _read_odd_answer(body: bytes) -> Answer:
@@ -158,7 +173,11 @@ def _read_odd_answer(body: bytes) -> Answer:
         if facts is None:
             raise UpstreamFailed("The provider's answer is not a chat completion: it has no choices.")
         return Answer(None, facts)
-    return Answer(read_usage(said.usage) if said.usage else None)
+    usage = read_usage(said.usage) if said.usage else None
+    if usage is not None:
+        usage.service_tier = tier_of(codec.text_of(said.service_tier))
+    finish = said.choices[0].finish_reason if said.choices else Raw()
+    return Answer(usage, None, codec.text_of(said.id), codec.text_of(finish))
 
 
 class _Counted(msgspec.Struct, gc=False):

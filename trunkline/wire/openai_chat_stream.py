@@ -42,7 +42,7 @@ from trunkline.wire.openai_chat_chunk import (
 )
 from trunkline.wire.provider_errors import ErrorFacts, error_in, read_error
 from trunkline.wire.seen import LONGEST_TOKEN, Seen, size_of
-from trunkline.wire.usage import Price, Usage
+from trunkline.wire.usage import Price, Usage, tier_of
 
 DONE = b"[DONE]"
 MAX_CARRIED_BYTES = 1024 * 1024
@@ -111,6 +111,7 @@ class ChatStream:
         "_usage_sent",
         "began",
         "done",
+        "finish_reason",
         "holds",
         "unsent",
         "usage",
@@ -148,6 +149,7 @@ class ChatStream:
         self._usage_sent = False
         self.began = False
         self.done = False
+        self.finish_reason: str | None = None
         self.holds = 0
         self.unsent = b""
         self.usage: Usage | None = None
@@ -160,6 +162,10 @@ class ChatStream:
     @property
     def seen_tokens(self) -> int:
         return self._text.tokens
+
+    @property
+    def response_id(self) -> str | None:
+        return codec.text_of(self._identity.get("id"))
 
     def feed(self, data: bytes) -> bytes:
         """The events to write now, in one write; b"" when there are none. After `[DONE]` everything is ignored."""
@@ -323,6 +329,8 @@ class ChatStream:
         if bytes(choice.get("delta", NULL)) != b"{}":
             choice["delta"] = _EMPTY_OBJECT
             edit.edited = True
+        if self.finish_reason is None:
+            self.finish_reason = codec.text_of(choice.get("finish_reason"))
         edit.finishes.append(choice)
 
     def _send_parts(self, fields: Fields, edit: Edit, payload: bytes | None) -> None:
@@ -366,6 +374,8 @@ class ChatStream:
         usage = read_usage(raw)
         if usage is not None and (self._price is None or self._shown is None):
             # What is repeated is cumulative: the last complete one counts.
+            tier = codec.text_of(fields.get("service_tier") or self._identity.get("service_tier"))
+            usage.service_tier = tier_of(tier)
             self.usage = usage
             self._last_usage = raw
             if self._price is None:

@@ -11,7 +11,7 @@ from trunkline.errors import UpstreamFailed
 from trunkline.wire import billing, codec, seen
 from trunkline.wire.codec import encode
 from trunkline.wire.provider_errors import ErrorFacts, error_in, is_error
-from trunkline.wire.usage import MAX_COUNT, Count, Usage, believed
+from trunkline.wire.usage import MAX_COUNT, Count, Usage, believed, tier_of
 
 
 class _InputDetails(msgspec.Struct, gc=False):
@@ -82,6 +82,8 @@ class _PlainAnswer(msgspec.Struct, gc=False):
 
     output: list[_OutputItem]
     usage: _Usage
+    id: codec.Label | None = None
+    service_tier: codec.Label | None = None
     status: str | None = None
     error: None = None
 
@@ -89,15 +91,20 @@ class _PlainAnswer(msgspec.Struct, gc=False):
 class _Answer(msgspec.Struct, gc=False):
     output: list[_OutputItem] | None = None
     usage: Raw = Raw()
+    id: Raw = Raw()
+    service_tier: Raw = Raw()
     status: str | None = None
     error: Raw = Raw()
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """A whole answer's facts. `error` is set when the provider tells of a failure in an answer of status 200."""
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """A whole answer's facts. `error` is set when the provider tells of a failure in an answer of status 200.
+    `finish_reason` is the response's status."""
 
     usage: Usage | None = None
     error: ErrorFacts | None = None
+    response_id: str | None = None
+    finish_reason: str | None = None
 
 
 _decode_plain_answer = msgspec.json.Decoder(_PlainAnswer).decode
@@ -113,7 +120,12 @@ def read_answer(body: bytes) -> Answer:
         said = _decode_plain_answer(body)
     except codec.UNREADABLE:
         return _read_odd_answer(body)
-    return _read_odd_answer(body) if said.status in _FAILED else Answer(_usage(said.usage))
+    if said.status in _FAILED:
+        return _read_odd_answer(body)
+    usage = _usage(said.usage)
+    if usage is not None:
+        usage.service_tier = tier_of(said.service_tier)
+    return Answer(usage, None, said.id, said.status)
 
 
 def _read_odd_answer(body: bytes) -> Answer:
@@ -129,7 +141,9 @@ def _read_odd_answer(body: bytes) -> Answer:
         if facts is None and said.output is None:
             raise UpstreamFailed("The provider's answer is not a response: it has no output.")
         return Answer(usage, facts or ErrorFacts(message=f"The response has the status {said.status}."))
-    return Answer(usage)
+    if usage is not None:
+        usage.service_tier = tier_of(codec.text_of(said.service_tier))
+    return Answer(usage, None, codec.text_of(said.id), said.status)
 
 
 class _Counted(msgspec.Struct, gc=False):

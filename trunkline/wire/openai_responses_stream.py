@@ -20,7 +20,7 @@ from trunkline.wire.codec import Fields, encode
 from trunkline.wire.openai_responses_answer import billed, estimated_output, read_usage
 from trunkline.wire.provider_errors import ErrorFacts, error_in, read_error
 from trunkline.wire.seen import Seen
-from trunkline.wire.usage import Price, Usage
+from trunkline.wire.usage import Price, Usage, tier_of
 
 TERMINAL = frozenset(("response.completed", "response.incomplete", "response.failed"))
 # The last event repeats all that came before, images included.
@@ -75,8 +75,10 @@ class ResponsesStream:
         "began",
         "done",
         "failure",
+        "finish_reason",
         "holds",
         "next_sequence_number",
+        "response_id",
         "unsent",
         "usage",
     )
@@ -98,6 +100,8 @@ class ResponsesStream:
         self.began = False
         self.done = False
         self.failure: ErrorFacts | None = None
+        self.response_id: str | None = None
+        self.finish_reason: str | None = None
         self.holds = 0
         self.next_sequence_number = 0
         self.unsent = b""
@@ -203,6 +207,8 @@ class ResponsesStream:
             if name in TERMINAL:
                 raise UpstreamFailed("The provider's last event has no response.")
             return payload
+        if self.response_id is None:
+            self.response_id = codec.text_of(response.get("id"))
         if name in TERMINAL:
             self._ended(name, response)
         whole = bytes(said) if self._model is None else encode({**response, "model": self._model})
@@ -218,12 +224,19 @@ class ResponsesStream:
         if self.usage is None:
             # Not every provider has told in deltas what stands here.
             self._text.at_least(estimated_output(response))
+            if self.failure is not None and not self._text.tokens:
+                # It failed with nothing said: nobody pays for it.
+                self.usage = price(Usage(input_tokens=0, output_tokens=0))
+                return billed(response, self.usage, replaced=True)
         usage = price(self.usage)
         return billed(response, usage, replaced=not usage.same_counts(self.usage))
 
     def _ended(self, name: str, response: Fields) -> None:
         if "usage" in response:
             self.usage = read_usage(response["usage"])
+        if self.usage is not None:
+            self.usage.service_tier = tier_of(codec.text_of(response.get("service_tier")))
+        self.finish_reason = name.removeprefix("response.")
         if name == "response.failed":
             facts = failure_in(response)
             if not self.began:

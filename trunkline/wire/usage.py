@@ -20,8 +20,8 @@ class Usage(msgspec.Struct, kw_only=True):
 
     `input_tokens` includes those read from a cache (`cached_input_tokens`) and written to one (`cache_write_tokens`, of
     which `cache_write_1h_tokens` are kept for an hour) and those of sound and pictures; `output_tokens` includes those
-    spent on reasoning, on sound and on pictures. `service_tier` is how the provider says it served, where that may have
-    a price of its own. `cost_nanos` is what the account pays for it, in nano-dollars, once
+    spent on reasoning, on sound and on pictures. `service_tier` is how the provider says it served, None for the
+    ordinary way. `cost_nanos` is what the account pays for it, in nano-dollars, once
     that is known; it is written into the caller's answer as `cost`.
     """
 
@@ -64,6 +64,14 @@ class Usage(msgspec.Struct, kw_only=True):
 Price = Callable[[Usage | None], Usage]
 """Makes the usage that the caller is shown, its cost included, of what the provider told; None: nothing that counts.
 An editor of a stream asks once, when no more can come."""
+
+
+_ORDINARY = frozenset(("", "auto", "default", "standard", "unspecified"))
+
+
+def tier_of(said: str | None) -> str | None:
+    """A service tier that may have a price of its own, as an answer tells of it."""
+    return None if said is None or said in _ORDINARY else said
 
 
 def believed(  # noqa: PLR0913 - each count stands for itself

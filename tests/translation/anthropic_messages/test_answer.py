@@ -210,6 +210,7 @@ def test_usage_is_split_as_this_protocol_counts() -> None:
         cache_write_tokens=30,
         cache_write_1h_tokens=10,
         reasoning_tokens=5,
+        service_tier="priority",
     )
     whole = written(answer(usage=usage, service_tier="priority"))
     assert whole["usage"] == {
