@@ -64,7 +64,7 @@ def values(upload: Upload, form: bytes) -> list[tuple[str, bytes]]:
 async def test_a_small_form_is_whole_and_can_be_sent_again(form: bytes) -> None:
     upload = uploaded(Source(form, 7))
     await upload.begin()
-    assert (upload.model, upload.ended, upload.stream) == ("mine", True, False)
+    assert (upload.model, upload.ended, upload.stream, upload.files) == ("mine", True, False, 1)
     for model in ("theirs", "another-one"):
         whole = upload.whole(model)
         assert whole is not None
@@ -78,7 +78,7 @@ async def test_a_large_file_behind_its_model_is_not_waited_for() -> None:
     source = Source(MODEL + part("stream", b"true") + part("file", 20 * MEGABYTE, "a") + END)
     upload = uploaded(source)
     await upload.begin()
-    assert (upload.model, upload.ended, upload.stream) == ("mine", False, True)
+    assert (upload.model, upload.ended, upload.stream, upload.files) == ("mine", False, True, None)
     assert source.asked * CUT <= HELD_BYTES + 2 * CUT
     assert (upload.whole("theirs"), upload.length("theirs"), upload.can_be_sent) == (None, None, True)
     sizes = []

@@ -89,6 +89,12 @@ def test_a_question_is_read_with_each_document() -> None:
 PICTURES = 2 * GIVEN_IMAGE_TOKENS
 
 
+def test_pictures_that_are_given_as_addresses_count_as_the_largest() -> None:
+    found = asked("image_edits", prompt="p", images=[{"image_url": "https://a"}, {"image_url": "https://b"}])
+    assert found.media_tokens == PICTURES
+    assert asked("image_edits", prompt="p", images="odd", image="x", mask="y").media_tokens == PICTURES
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
@@ -98,7 +104,11 @@ PICTURES = 2 * GIVEN_IMAGE_TOKENS
         ),
         (
             form_demand("image_edits", {"n": "x"}),
-            Demand(text_bytes=1, media_tokens=8 * PICTURES, images=10, n=10, max_output=IMAGE_TOKENS + 300),
+            Demand(text_bytes=4097, media_tokens=8 * PICTURES, images=10, n=10, max_output=IMAGE_TOKENS + 300),
+        ),
+        (
+            form_demand("image_edits", {"prompt": "sea"}, length=900, files=1),
+            Demand(text_bytes=3, media_tokens=PICTURES // 2, images=1, n=1, max_output=IMAGE_TOKENS),
         ),
         (
             form_demand("transcriptions", {}, length=7500),
@@ -108,7 +118,10 @@ PICTURES = 2 * GIVEN_IMAGE_TOKENS
             form_demand("translations", {"prompt": "é"}, length=10**8),
             Demand(text_bytes=2, audio_tokens=TRANSCRIBED_TOKENS, max_output=TRANSCRIPT_TOKENS),
         ),
-        (form_demand("transcriptions", {}), Demand(audio_tokens=TRANSCRIBED_TOKENS, max_output=TRANSCRIPT_TOKENS)),
+        (
+            form_demand("transcriptions", {}),
+            Demand(text_bytes=4096, audio_tokens=TRANSCRIBED_TOKENS, max_output=TRANSCRIPT_TOKENS),
+        ),
     ],
 )
 def test_forms_ask_for_the_most_where_they_have_not_come(found: Demand, expected: Demand) -> None:

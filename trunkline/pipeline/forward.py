@@ -46,6 +46,7 @@ from trunkline.wire.openai_embeddings import EmbeddingsAnswer, EmbeddingsRequest
 from trunkline.wire.passage import EventPassage, PassageRequest
 from trunkline.wire.provider_errors import ErrorFacts
 from trunkline.wire.seen import tokens_of
+from trunkline.wire.usage import Usage
 
 ANSWER_LIMIT_BYTES = 192 * 1024 * 1024
 """Of a whole JSON answer: 2,048 vectors of 3,072 numbers, or ten large pictures in base64, are some 130 MB."""
@@ -62,6 +63,8 @@ OF_ANY_KIND: frozenset[Endpoint] = frozenset(("speech", "transcriptions", "trans
 """Endpoints that answer sound, or text as plain as subtitles."""
 PASSED_KINDS = (b"audio/", b"video/", b"image/", b"text/plain", b"text/vtt", b"text/srt", b"application/x-subrip")
 LONGEST_KIND = 100
+SLOWEST = 3
+"""How many times as long as usual the slowest speech takes, for which is held."""
 BYTES = b"application/octet-stream"
 
 
@@ -95,6 +98,33 @@ class EndpointClient(Caller, Protocol):
     async def write(self, data: bytes) -> None:
         """Whole events, or bytes of the answer that has begun. Waits while the client reads slowly."""
         ...
+
+
+class _Passing:
+    """Bytes on their way through: fulfils charge.Seen. Tokens are estimated, a text's from what was `sent`, those of
+    sound from what was to be spoken."""
+
+    __slots__ = ("_call", "_is_sound", "sent")
+    finished = False
+
+    def __init__(self, call: Call, *, is_sound: bool) -> None:
+        self._call = call
+        self._is_sound = is_sound
+        self.sent = 0
+
+    @property
+    def seen_tokens(self) -> int:
+        charge, deployment = self._call.charge, self._call.deployment
+        if not self._is_sound or charge is None or deployment is None:
+            return tokens_of(self.sent)
+        return charge.bill.demands[deployment.model_id].max_output // SLOWEST if self.sent else 0
+
+    @property
+    def usage(self) -> Usage | None:
+        charge, seen = self._call.charge, self.seen_tokens
+        if not self._is_sound or charge is None:
+            return None
+        return Usage(input_tokens=charge.bill.estimated_input(), output_tokens=seen, output_audio_tokens=seen)
 
 
 class _Sending(msgspec.Struct):
@@ -259,6 +289,7 @@ class Forwarder:
 
         async def settled() -> None:
             if charge is not None:
+                charge.images = stream.completed if sending.endpoint in PICTURES else 0
                 call.relayed_at = clock.monotonic_s()
                 await charge.settle(stream.usage)
 
@@ -309,7 +340,8 @@ class Forwarder:
 
 def _asking(call: Call, candidates: Sequence[Deployment], settings: LiveSettings, asked: Asked) -> Asking:
     if isinstance(asked, Upload):
-        demand = endpoint_demand.form_demand(call.endpoint, asked.values, length=asked.length(asked.model))
+        length = asked.length(asked.model)
+        demand = endpoint_demand.form_demand(call.endpoint, asked.values, length=length, files=asked.files)
         return Asking(call, candidates, settings, demand, lambda: demand.input_tokens)
     call.end_user = end_user(asked.fields)
     demand = endpoint_demand.demand(call.endpoint, asked.fields)
@@ -422,16 +454,18 @@ async def _pass_bytes(sending: _Sending, response: UpstreamResponse, kind: bytes
     piece = await response.chunk()
     shown = kind if kind.startswith(PASSED_KINDS) and kind.isascii() and len(kind) <= LONGEST_KIND else BYTES
     charge, length = call.charge, _length(response.headers)
+    passing = _Passing(call, is_sound=sending.endpoint == "speech")
     if charge is not None:
         await charge.begins()
+        charge.streams(passing)
     sending.bytes_out = True
     call.first_event_at = clock.monotonic_s()
     await client.begin(shown, length)
-    sent = 0
     while piece:
-        sent += len(piece)
-        if sent == length and charge is not None:
+        passing.sent += len(piece)
+        if passing.sent == length and charge is not None:
             # These are the last, and whoever counts them knows that he has all.
+            call.relayed_at = clock.monotonic_s()
             await charge.settle()
         await client.write(piece)
         piece = await response.chunk()

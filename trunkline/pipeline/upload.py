@@ -109,6 +109,11 @@ class Upload:
         return self._ended
 
     @property
+    def files(self) -> int | None:
+        """How many there are; None before the form's end has come."""
+        return self._reader.files if self._ended else None
+
+    @property
     def can_be_sent(self) -> bool:
         """From its beginning: nothing of it is gone."""
         return not self._rest_asked

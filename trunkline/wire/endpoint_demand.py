@@ -12,6 +12,7 @@ from msgspec import Meta
 from trunkline.wire import codec
 from trunkline.wire.codec import Fields, Raw
 from trunkline.wire.demand import Demand
+from trunkline.wire.multipart import LONGEST_VALUE_BYTES
 
 MOST_IMAGES: Final = 10
 """Of one request: https://platform.openai.com/docs/api-reference/images/create"""
@@ -48,18 +49,23 @@ def demand(endpoint: str, fields: Fields) -> Demand:
 def form_demand(
     endpoint: str, values: Mapping[str, str], *, length: int | None = None, files: int | None = None
 ) -> Demand:
-    """Of a form with files: the values that are known of its fields, its length in bytes and how many files it has, as
-    far as these are known before it has ended."""
+    """Of a form with files: the values that are known of its fields, and once it has ended its length in bytes and how
+    many files it has. What may still come is counted as the most that it can be."""
     text = sum(len(value.encode()) for value in values.values())
+    ended = files is not None or length is not None
+    if not ended and "prompt" not in values:
+        text += LONGEST_VALUE_BYTES
     if endpoint == "image_edits":
-        n = _whole(values.get("n"), MOST_IMAGES)
+        unsaid = {"n": "1", "partial_images": "0"} if ended else {}
+        said = {**unsaid, **values}
+        n, partial = _whole(said.get("n"), MOST_IMAGES), _whole(said.get("partial_images"), 3)
         given = MOST_GIVEN_IMAGES if files is None else files
         return Demand(
             text_bytes=text,
             media_tokens=given * GIVEN_IMAGE_TOKENS,
             images=n,
             n=n,
-            max_output=_image_tokens(values.get("size"), _whole(values.get("partial_images"), 3)),
+            max_output=_image_tokens(values.get("size"), partial),
         )
     heard = TRANSCRIBED_TOKENS if length is None else ceil(length / LEAST_SOUND_BYTES) * SOUND_TOKENS
     return Demand(text_bytes=text, audio_tokens=min(heard, TRANSCRIBED_TOKENS), max_output=TRANSCRIPT_TOKENS)
@@ -89,6 +95,12 @@ def _of_images(fields: Fields) -> Demand:
     return Demand(text_bytes=_bytes(fields), images=n, n=n, max_output=_image_tokens(size, partial))
 
 
+def _of_edits(fields: Fields) -> Demand:
+    """The pictures that are given may be mere addresses: https://platform.openai.com/docs/api-reference/images/edits"""
+    given = _length(fields, "images") + ("image" in fields) + ("mask" in fields)
+    return msgspec.structs.replace(_of_images(fields), media_tokens=given * GIVEN_IMAGE_TOKENS)
+
+
 def _of_speech(fields: Fields) -> Demand:
     text = len(fields["input"]) if "input" in fields else 0
     return Demand(text_bytes=_bytes(fields), max_output=SPEECH_TOKENS * text, audio_output=True)
@@ -96,11 +108,7 @@ def _of_speech(fields: Fields) -> Demand:
 
 def _of_rerank(fields: Fields) -> Demand:
     """The question is read once for each document: https://docs.voyageai.com/docs/pricing"""
-    documents = fields.get("documents")
-    try:
-        count = len(_read_list(documents)) if documents is not None else 0
-    except codec.UNREADABLE:
-        count = 0
+    count = _length(fields, "documents")
     question = len(fields["query"]) if "query" in fields else 0
     return Demand(text_bytes=_bytes(fields) + question * max(0, count - 1))
 
@@ -124,6 +132,14 @@ def _count(fields: Fields, name: str, unsaid: int) -> int:
     return unsaid if value is None else ceil(value)
 
 
+def _length(fields: Fields, name: str) -> int:
+    """Of a list; 0 for what is none."""
+    try:
+        return len(_read_list(fields[name])) if name in fields else 0
+    except codec.UNREADABLE:
+        return 0
+
+
 def _text(fields: Fields, name: str) -> str | None:
     if name not in fields:
         return None
@@ -137,7 +153,7 @@ def _text(fields: Fields, name: str) -> str | None:
 _BODIES: Mapping[str, Callable[[Fields], Demand]] = {
     "embeddings": _of_embeddings,
     "images": _of_images,
-    "image_edits": _of_images,
+    "image_edits": _of_edits,
     "speech": _of_speech,
     "transcriptions": _of_text,
     "translations": _of_text,

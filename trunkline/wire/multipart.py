@@ -81,13 +81,13 @@ def closing(boundary: bytes) -> bytes:
 
 class FormReader:
     """Bytes of a form in, bytes of the form that goes out, in any pieces. Holds no more than a part's headers or the
-    value of a field that is asked for.
+    value of a field that is asked for. `files` counts those that have begun.
 
     `fields` are the names of the fields to give as Field in the place of their bytes, each at most once. Every method
     raises InvalidRequest, and is not to be called again after it.
     """
 
-    __slots__ = ("_asked", "_boundary", "_field", "_parser", "_read_bytes", "_seen", "_value")
+    __slots__ = ("_asked", "_boundary", "_field", "_parser", "_read_bytes", "_seen", "_value", "files")
 
     def __init__(self, boundary: bytes, fields: frozenset[str], outgoing: bytes) -> None:
         """`outgoing` is the boundary of the form that goes out: made at random, since nothing in a part may hold it."""
@@ -98,6 +98,7 @@ class FormReader:
         self._seen: set[str] = set()
         self._field: str | None = None
         self._value = b""
+        self.files = 0
 
     def feed(self, data: bytes) -> list[Piece]:
         """What `data` adds to the form that goes out."""
@@ -150,6 +151,7 @@ class FormReader:
             self._field, self._value = name, b""
         else:
             self._field = None
+            self.files += filename is not None
             pieces.append(_part_head(self._boundary, name, filename, part.header("Content-Type")))
         self._seen.add(name)
 

@@ -211,7 +211,8 @@ class EventPassage:
     The bytes of an event are the provider's, but for line ends, which become LF. `error` makes of what an event says
     went wrong what is raised; the event itself is not handed on, and `unsent` is what came before it. Raises
     UpstreamFailed when an event is longer than MAX_EVENT_BYTES, and StreamCut when the last one breaks off.
-    `seen_tokens` are its events: of sound and pictures nothing else tells before the usage.
+    `seen_tokens` are its events: of sound and pictures nothing else tells before the usage. `completed` are the things
+    that it was asked for and has completed, pictures for one.
     """
 
     __slots__ = (
@@ -219,6 +220,7 @@ class EventPassage:
         "_error",
         "_waiting",
         "_waiting_bytes",
+        "completed",
         "done",
         "finished",
         "holds",
@@ -237,6 +239,7 @@ class EventPassage:
         """All that matters has come; only the end is missing."""
         self.holds = 0
         self.seen_tokens = 0
+        self.completed = 0
         self.unsent = b""
         self.usage: Usage | None = None
 
@@ -311,4 +314,5 @@ class EventPassage:
             raise self._error(error_in(codec.answer_fields(data) or {}) or ErrorFacts(message=""))
         self.usage = read_usage(said.usage) or self.usage
         if said.type.endswith((".completed", ".done")):
+            self.completed += 1
             self.finished = True
