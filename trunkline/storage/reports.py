@@ -197,7 +197,7 @@ def _page(connection: Connection, question: Question, buckets: list[Bounds]) -> 
         groups |= more
         count += size
         fitting = (MOST_RESULTS - len(groups)) * size // max(1, len(more))
-        size = min(len(buckets) - count, 2 * size, fitting)
+        size = max(0, min(len(buckets) - count, 2 * size, fitting))
     return groups, count
 
 
