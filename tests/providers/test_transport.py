@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 import pytest
 
 from trunkline.errors import (
@@ -27,6 +28,7 @@ from trunkline.providers.transport import Origin, ProxySettings, Timers, Transpo
 if TYPE_CHECKING:
     from tests.providers.conftest import Authority, ConnectProxy, Loopback
 
+Call = Callable[..., UpstreamRequest]
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/x\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ONE = CHUNKED + b"2\r\n:\n\r\n"
@@ -82,6 +84,58 @@ async def test_a_call_and_its_answer(way: Way) -> None:
     names = {line.partition(b":")[0] for line in head[1:] if line}
     assert names == {b"host", b"x-a", b"content-length"}
     assert way.loopback.bodies == [b"{}"] * 3
+
+
+def refuse() -> None:
+    raise Unavailable("not any more")
+
+
+async def test_what_must_not_be_sent_any_more_is_not(way: Way) -> None:
+    """It is asked when a call has waited for its place; the place serves the next."""
+    request = await way.request(way.loopback.answering(OK))
+    asked: list[str] = []
+    request.before_sending = lambda: asked.append("may")
+    assert await (await way.transport.send(request)).read(2) == b"ok"
+    refused = msgspec.structs.replace(request, before_sending=refuse)
+    for _ in range(6):
+        with pytest.raises(Unavailable, match="not any more"):
+            await way.transport.send(refused)
+    assert await (await way.transport.send(request)).read(2) == b"ok"
+    assert (len(asked), len(way.loopback.heads), way.loopback.accepted) == (2, 2, 1)
+
+
+async def test_nor_is_a_body_in_pieces(way: Way) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"never"
+
+    request = await way.request(way.loopback.answering(OK))
+    with pytest.raises(Unavailable, match="not any more"):
+        await way.transport.send(
+            msgspec.structs.replace(request, body=b"", stream_body=pieces(), before_sending=refuse)
+        )
+    assert await (await way.transport.send(request)).read(2) == b"ok"
+    assert len(way.loopback.heads) == 1
+
+
+async def test_before_it_is_sent_again_it_is_asked_again(loopback: Loopback, call: Call) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await loopback.receive(reader)
+        writer.write(OK)
+        await reader.readexactly(1)  # the second request comes, and is not read
+
+    def only_once() -> None:
+        asked.append(len(loopback.heads))
+        if len(asked) > 1:
+            refuse()
+
+    asked: list[int] = []
+    transport = HttpTransport(TransportOptions())
+    origin = await loopback.serve(once)
+    assert await (await transport.send(call(origin))).read(2) == b"ok"
+    with pytest.raises(Unavailable, match="not any more"):
+        await transport.send(call(origin, before_sending=only_once))
+    assert (asked, len(loopback.heads)) == ([1, 1], 1)
+    await transport.close()
 
 
 async def test_large_bodies_cross_whole_both_ways(way: Way) -> None:

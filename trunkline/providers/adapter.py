@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from trunkline import __version__
@@ -34,12 +36,14 @@ STREAM_HEADERS: Headers = [
 
 class Crossing(msgspec.Struct, frozen=True, gc=False):
     """What of a call reaches the provider beside its body. `trace`: the caller's W3C trace headers, the only ones of
-    his that cross to every provider. `account_id` goes to the sandbox alone, which counts failures by it."""
+    his that cross to every provider. `account_id` goes to the sandbox alone, which counts failures by it.
+    `before_sending` as in transport.UpstreamRequest."""
 
     account_id: AccountId
     trace: Headers
     timers: Timers
     streaming: bool
+    before_sending: Callable[[], None] | None = None
 
 
 class Reach(msgspec.Struct, frozen=True):
@@ -116,6 +120,7 @@ def request_to(reached: Reach, outgoing: Outgoing, crossing: Crossing) -> Upstre
         timers=crossing.timers,
         streaming=crossing.streaming,
         proxy=upstream.use_proxy,
+        before_sending=crossing.before_sending,
     )
 
 

@@ -60,6 +60,7 @@ def endpoint_request(reached: Reach, endpoint: Endpoint, content: Content, cross
         timers=crossing.timers,
         streaming=crossing.streaming,
         proxy=upstream.use_proxy,
+        before_sending=crossing.before_sending,
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -125,6 +126,14 @@ class OriginPool:
                 self._opening += 1
                 handed.discard()
         return await self._open(timers)
+
+    def check(self, connection: Connection, before_sending: Callable[[], None]) -> None:
+        """Raises what that raises; the connection, on which nothing was sent, serves another call then."""
+        try:
+            before_sending()
+        except BaseException:
+            self.release(connection)
+            raise
 
     def release(self, connection: Connection) -> None:
         if self._waiters and (waiter := self._first_waiter()) is not None:
@@ -265,6 +274,8 @@ class HttpTransport(Transport):
         if request.stream_body is not None:
             return await _send_streamed(pool, request, head)
         connection = pool.take() or await pool.acquire(request.timers)
+        if request.before_sending is not None:
+            pool.check(connection, request.before_sending)
         reused = connection.reused
         response = connection.start(request, head)
         if len(request.body) > WRITE_PIECE_BYTES:
@@ -344,6 +355,8 @@ async def _answered(response: HttpResponse) -> None:
 async def _send_streamed(pool: OriginPool, request: UpstreamRequest, head: bytes) -> HttpResponse:
     """Its body can be had only once, so it goes over a connection that cannot have been closed as idle."""
     connection = await pool.open_fresh(request.timers)
+    if request.before_sending is not None:
+        pool.check(connection, request.before_sending)
     response = connection.start(request, head)
     upload = connection.loop.create_task(connection.upload_stream(response, request))
     try:
@@ -380,6 +393,8 @@ def _met_its_close(request: UpstreamRequest, response: HttpResponse) -> bool:
 async def _send_again(pool: OriginPool, request: UpstreamRequest) -> HttpResponse:
     """Once, over a connection that has never been idle."""
     connection = await pool.open_fresh(request.timers)
+    if request.before_sending is not None:
+        pool.check(connection, request.before_sending)
     response = connection.start(request, pool.head(request))
     if len(request.body) > WRITE_PIECE_BYTES:
         await _upload(connection, response, request.body)

@@ -173,6 +173,8 @@ class ProxiedTransport(Transport):
         departure = _Departure(timer, timers.first_byte_s if first else timers.total_s)
         body = request.stream_body
         streamed = _StreamedBody(body, request, departure) if body is not None else None
+        if request.before_sending is not None:
+            request.before_sending()
         try:
             async with timer:
                 answer = await self._session.request(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Protocol
 
 import msgspec
@@ -98,6 +98,9 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     Such a request is sent once, over a connection that nobody has used. The timers of the answer begin when its last
     byte has left; until then idle_s bounds the time in which the provider takes nothing. An answer that comes before
     is the answer, and the rest is not asked for. What the iterator raises, `send` raises. Once asked, it is closed.
+
+    `before_sending` is called when a connection is there, just before the first byte goes out on it: what it raises,
+    `send` raises, and nothing is sent.
     """
 
     origin: Origin
@@ -110,6 +113,7 @@ class UpstreamRequest(msgspec.Struct, kw_only=True):
     timers: Timers
     streaming: bool = False
     proxy: bool = False
+    before_sending: Callable[[], None] | None = None
 
 
 class UpstreamResponse(Protocol):
