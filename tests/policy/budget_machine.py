@@ -46,6 +46,7 @@ class Call:
         self.state = "waiting"
         self.more = 0
         self.since_s = 0.0
+        self.fenced: set[Slice] = set()
         self.hold: Hold | None = None
         self.doing: asyncio.Future[Any] | None = None
         self.unwritten: list[Entry] = []
@@ -348,6 +349,9 @@ class BudgetMachine(RuleBasedStateMachine):
             self.succeeded(call, doing.result())
         elif isinstance(error, Fenced):
             assert call.state == "opening"
+            ended = [part.piece for part in call.held.parts() if part.piece.lease_id in error.lease_ids]
+            assert not any(self.store.leases[piece.lease_id].state == "live" for piece in ended), "in a wrong epoch"
+            call.fenced.update(ended)
             self.close_attempt(call)
             self.do(call, "waiting", call.process.funds.again(call.held, error))
         elif isinstance(error, StoreUnavailable | BudgetUnavailable | BudgetExceeded):
@@ -363,6 +367,9 @@ class BudgetMachine(RuleBasedStateMachine):
         if call.state == "waiting":
             call.hold = result[0] if isinstance(result, tuple) else result
             call.state = "held"
+            for part in call.held.parts():
+                assert part.piece.pot_id == self.store.pot(part.source.id).id, "held in another period"
+                assert part.piece not in call.fenced, "held from a lease that is known to have ended"
         elif call.state == "extending":
             call.state = "open"
             call.needs = {source: nanos + call.more for source, nanos in call.needs.items()}
@@ -448,6 +455,7 @@ class BudgetMachine(RuleBasedStateMachine):
             assert closing.done()
         self.balances()
         assert not any(pot.leased for pot in self.store.pots), "something is leased to nobody"
+        assert all(lease.is_over for lease in self.store.leases.values()), "a lease is never closed"
         assert not self.store.opened
         self.processes.clear()
         self.new_process()

@@ -205,18 +205,17 @@ class Funds:
 
     async def _fill(self, needs: Sequence[Need], line: set[str]) -> list[Slice] | Refusal | set[str]:
         """At the head of the `line`: holds, or refuses. A set: of these there is not enough either, or others wait."""
-        asking, granted = _Asking(), False
+        asking = _Asking()
+        granted: set[str] = set()
         for _ in range(MOST_ROUNDS):
-            # What the store has just granted is of the right period by the store's clock, which decides.
-            now_s = 0.0 if granted else clock.now_s()
-            short = [(source, nanos) for source, nanos in needs if not self.purses.of(source.id).covers(nanos, now_s)]
+            short = self._short(needs, granted)
             if (refusal := self._remembered(short)) is not None:
                 return refusal
             outside = {source.id for source, _ in short} | {
                 one.id for one, _ in needs if self.purses.of(one.id).waiting
             }
             if not short and outside <= line:
-                return self._hold_all(needs, now_s)
+                return self._hold_all(needs)
             if self._yields(needs):
                 continue
             if not outside <= line:
@@ -230,7 +229,7 @@ class Funds:
             except Fenced as fenced:
                 self.fenced(fenced)
                 continue
-            granted = all(leased.granted_nanos > 0 for leased in answers)
+            granted = {leased.source for leased in answers if leased.granted_nanos > 0}
             if not granted and (refusal := await self._ask(short, answers, asking)) is not None:
                 self.purses.of(refusal.source.id).remember(refusal)
                 return refusal
@@ -245,12 +244,23 @@ class Funds:
             self.purses.freed(piece)
         return any(piece.free == 0 for piece in asked)
 
-    def _hold_all(self, needs: Sequence[Need], now_s: float) -> list[Slice]:
+    def _short(self, needs: Sequence[Need], granted: set[str]) -> list[Need]:
+        """Those of which there is not enough here."""
+        # What the store has just granted is of the right period by the store's clock, which decides.
+        now_s = clock.now_s()
+        return [
+            (source, nanos)
+            for source, nanos in needs
+            if not self.purses.of(source.id).covers(nanos, 0.0 if source.id in granted else now_s)
+        ]
+
+    def _hold_all(self, needs: Sequence[Need]) -> list[Slice]:
+        """Of what has been seen to be enough."""
         slices = []
         for purse in self._purses_of(needs):
             assert purse.piece is not None
             slices.append(purse.piece)
-        if not hold_all(slices, [nanos for _, nanos in needs], now_s):
+        if not hold_all(slices, [nanos for _, nanos in needs], 0.0):
             raise Defect("a slice that covers a call does not hold it")
         for piece in slices:
             if piece.watched:
