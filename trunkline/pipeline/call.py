@@ -34,7 +34,6 @@ from trunkline.providers.protocols import PROTOCOLS
 from trunkline.providers.transport import Headers, Timers, Transport, UpstreamResponse
 from trunkline.routing import attempts
 from trunkline.routing.table import RouteTable
-from trunkline.wire.inbound import Inbound
 
 WHOLE_ANSWER_LIMIT_BYTES = 32 * 1024 * 1024
 REFUSAL_LIMIT_BYTES = 64 * 1024
@@ -186,7 +185,10 @@ class Pipeline:
         """The body of a whole answer, or None when a stream has been relayed. Raises what refused or ended the call."""
         with Ending(call, client, self._record, self.treasury):
             key = await self.identify(call, client)
-            inbound = await self._read(call, client, protocol)
+            body = await client.body()
+            call.read_at = clock.monotonic_s()
+            inbound = protocol.read(body, client.path)
+            call.stream, call.asked_model = inbound.stream, inbound.model
             settings = self.settings
             route = call.route = settings.routes.resolve(inbound.model)
             candidates: Sequence[Deployment] = key_policy.permitted(key, route)
@@ -202,13 +204,14 @@ class Pipeline:
                 call.last_words = asked.pen.failed
             if self.treasury is not None:
                 call.end_user = protocol.end_user(asked.inbound)
-                candidates = await self._admit(asked, call, candidates)
+                candidates = await admission.admitted(self.treasury, self._asking(asked, call, candidates))
                 asked.charge = call.charge
             call.admitted_at = clock.monotonic_s()
             timers = settings.timers
             if asked.total_s is not None:
                 timers = msgspec.structs.replace(timers, total_s=asked.total_s)
-            crossing = Crossing(account_id, call.trace, timers, inbound.stream)
+            before = call.charge.check_live if call.charge is not None and call.charge.is_capped else None
+            crossing = Crossing(account_id, call.trace, timers, inbound.stream, before)
             sending = _Sending(call, asked, candidates, settings, crossing)
             if not inbound.stream:
                 return await self._send(sending)
@@ -229,9 +232,9 @@ class Pipeline:
         call.identified_at = clock.monotonic_s()
         return key
 
-    async def _admit(self, asked: Asked, call: Call, candidates: Sequence[Deployment]) -> Sequence[Deployment]:
+    def _asking(self, asked: Asked, call: Call, candidates: Sequence[Deployment]) -> Asking:
         protocol, inbound = asked.protocol, asked.inbound
-        asking = Asking(
+        return Asking(
             call,
             candidates,
             self.settings,
@@ -239,16 +242,6 @@ class Pipeline:
             lambda: protocol.estimated_input(inbound),
             lambda most: protocol.cap(inbound, most),
         )
-        assert self.treasury is not None, "there is money to be held"
-        return await admission.admitted(self.treasury, asking)
-
-    async def _read(self, call: Call, client: Client, protocol: CallerProtocol) -> Inbound:
-        body = await client.body()
-        call.read_at = clock.monotonic_s()
-        inbound = protocol.read(body, client.path)
-        call.stream = inbound.stream
-        call.asked_model = inbound.model
-        return inbound
 
     async def _send(self, sending: _Sending) -> bytes | None:
         """One attempt at a time. The next one stays possible until an event has gone to the client."""
@@ -289,6 +282,7 @@ class Pipeline:
                 await charge.extend()
             response = await self._ask(sending, reach, way)
         call.usage = way.usage
+        call.response_id, call.finish_reason = way.response_id, way.finish_reason
         await way.keep()
         if charge is not None:
             call.relayed_at = clock.monotonic_s()
@@ -356,6 +350,7 @@ class Pipeline:
             began_at, call.answered_at = call.answered_at, clock.monotonic_s()
             call.upstream_s += call.answered_at - began_at
             call.usage = stream.usage
+            call.response_id, call.finish_reason = way.response_id, way.finish_reason
             call.first_event_at = delivery.first_event_at
 
 

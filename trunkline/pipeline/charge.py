@@ -212,6 +212,8 @@ class Charge:
         treasury, attempt = self._treasury, self._call.attempts
         for _ in range(MOST_FENCED):
             assert self._hold is not None, "the call is capped"
+            # A report counts the call in the same day as the budget that pays.
+            self._opened_at_ms = self._hold.within(self._opened_at_ms)
             opened = self._entry(ENTRY_OPENED, "open", attempt=attempt, draws=self._hold.draws())
             # From here on it is in the ledger's hands, even if the caller leaves meanwhile.
             self._attempt = self._opened = attempt
@@ -225,13 +227,17 @@ class Charge:
                 self._attempt = 0  # should it be written after all, the ledger ends it
                 raise
             self._pending.clear()
-            if clock.monotonic_s() >= treasury.ledger.live_until_s():
-                # Stopped for so long that what is held may be somebody else's by now.
-                raise StoreUnavailable("The gateway was held up; nothing was sent. Try again.", retry_after_s=1.0)
+            self.check_live()
             self.most_tokens = self.bill.demands[deployment.model_id].output_tokens
             self._sent = True
             return
         raise StoreUnavailable("The budgets of this call keep changing; try again.", retry_after_s=1.0)
+
+    def check_live(self) -> None:
+        """Right before a request goes out. Raises StoreUnavailable when this process stood still for so long that what
+        is held may be somebody else's by now."""
+        if self._hold is not None and clock.monotonic_s() >= self._treasury.ledger.live_until_s():
+            raise StoreUnavailable("The gateway was held up; nothing was sent. Try again.", retry_after_s=1.0)
 
     def failed(self, status: int = 502) -> None:
         """The attempt has failed, with nothing of it gone to the caller: nobody pays for it."""

@@ -64,7 +64,8 @@ class Compacting:
                 asking = Asking(call, candidates, settings, RESPONSES.demand(inbound), estimated)
                 candidates = await admission.admitted(treasury, asking)
             call.admitted_at = clock.monotonic_s()
-            crossing = Crossing(account_id, call.trace, settings.timers, streaming=False)
+            before = call.charge.check_live if call.charge is not None and call.charge.is_capped else None
+            crossing = Crossing(account_id, call.trace, settings.timers, False, before)
             return await self._send(_Sending(call, request, settings, crossing), candidates)
 
     async def _send(self, sending: _Sending, candidates: Sequence[Deployment]) -> bytes:

@@ -78,6 +78,17 @@ class Hold:
         self.is_open = False
         return tuple([self._settle(part, 0, charged=False) for part in self.parts()])
 
+    def within(self, at_ms: int) -> int:
+        """That moment (milliseconds since 1970), or the nearest to it within the periods that pay: since the hold was
+        taken midnight may have come, and the clock may have been set back."""
+        for part in self._firsts:
+            if at_ms >= part.piece.period_end * 1000:
+                at_ms = int(part.piece.period_end) * 1000 - 1
+        for part in self._firsts:
+            if at_ms < part.piece.leased.period_start * 1000:
+                at_ms = int(part.piece.leased.period_start) * 1000
+        return at_ms
+
     def reopen(self) -> None:
         """The entry that ended the call could not be written: the call holds what it held, and may end again."""
         if self.is_open:

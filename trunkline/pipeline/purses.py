@@ -91,7 +91,8 @@ class Purse:
         refusal = self.refusal
         if refusal is None or nanos < refusal.needed:
             return None
-        if clock.monotonic_s() < self.refused_until:
+        end = None if refusal.leased is None else refusal.leased.period_end
+        if clock.monotonic_s() < self.refused_until and (end is None or clock.now_s() < end):
             return msgspec.structs.replace(refusal, needed=nanos)
         self.refusal = None
         return None
