@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trunkline.ports.ledger import Entry
 from trunkline.storage import money_schema
+from trunkline.storage.schema import metadata
 
 
 def test_the_columns_of_the_ledger_are_the_fields_of_an_entry() -> None:
@@ -21,7 +22,7 @@ def test_the_ledger_has_one_tree() -> None:
 def test_amounts_are_whole() -> None:
     amounts = [
         column
-        for table in money_schema.metadata.tables.values()
+        for table in metadata.tables.values()
         for column in table.columns
         if column.name.endswith("_nanos")
     ]
