@@ -52,10 +52,11 @@ class House:
         if isinstance(self.trouble, StoreUnavailable):
             raise self.trouble
         name = dict(scope["headers"]).get(b"x-api-key", b"").decode()
-        if name not in ("plain", "admin"):
+        if name not in ("plain", "admin", "tenant"):
             raise Unauthenticated("No API key was sent.")
+        account_id = AccountId("acct_1" if name == "tenant" else "acct_root")
         return KeyRecord(
-            digest=b"d" * 32, key_id=KeyId("key_1"), account_id=AccountId("acct_root"), name=name, admin=name == "admin"
+            digest=b"d" * 32, key_id=KeyId("key_1"), account_id=account_id, name=name, admin=name != "plain"
         )
 
     async def reload(self) -> Reloaded:
@@ -174,6 +175,13 @@ async def test_reload_reports(admin: Application, house: House) -> None:
 async def test_nobody_else_reloads(admin: Application, house: House) -> None:
     for headers in ({}, PLAIN):
         await ask(admin, "POST", "/admin/reload", headers)
+    assert house.reloads == 0
+
+
+async def test_the_admin_of_a_tenant_does_not_run_the_gateway(admin: Application, house: House) -> None:
+    for method, path in (("GET", "/admin/status"), ("POST", "/admin/reload")):
+        page = await ask(admin, method, path, {"x-api-key": "tenant"})
+        assert (page.status, "root account" in page.text) == (403, True)
     assert house.reloads == 0
 
 

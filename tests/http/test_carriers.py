@@ -60,5 +60,13 @@ def test_a_key_in_the_address_is_refused_and_the_header_named(query: bytes) -> N
     assert "sk-1" not in refused.value.message
 
 
+def test_the_id_of_a_key_is_no_key() -> None:
+    headers: Headers = [(b"x-api-key", KEY.encode())]
+    assert ask(headers, b"key=key_Gsq5Dd9y9aNV") == KEY
+    for query in (b"key=key_Gsq5Dd9y9aN", b"key=key_Gsq5Dd9y9aNVx", b"key=key_Gsq5Dd9y9aN-", b"key=", b"key"):
+        with pytest.raises(Unauthenticated):
+            ask(headers, query)
+
+
 def test_other_query_parameters_are_nobodys_business() -> None:
     assert ask([(b"x-api-key", KEY.encode())], b"beta=true&all=1") == KEY

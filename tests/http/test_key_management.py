@@ -87,6 +87,21 @@ async def test_a_change_leaves_the_rest_as_it_is(till: Till, method: str) -> Non
     assert (freed["ip_allowlist"], freed["routes"], freed["budgets"]) == ([], [], [])
 
 
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("expires", "253402300800"),
+        ("expires", str(2**63)),
+        ("expires_at", str(10**400)),
+        ("expires_at", '"9999-12-31T23:59:59-23:00"'),
+    ],
+)
+async def test_an_end_beyond_all_dates_is_refused_and_the_list_stays_readable(till: Till, name: str, end: str) -> None:
+    reply = await till.send("POST", "/v1/keys", "a", f'{{"name": "k", "{name}": {end}}}'.encode())
+    assert (reply.status, reply.body["error"]["param"]) == (400, name)
+    assert (await till.ask("GET", "/v1/keys", "a")).status == 200
+
+
 async def test_a_limit_moves_to_another_period(till: Till) -> None:
     path = f"/v1/keys/{(await made(till, limit=5))['id']}"
     changes: list[tuple[dict[str, Any], tuple[float | None, str | None]]] = [
@@ -140,7 +155,7 @@ async def test_rotation_at_once(till: Till, grace: str | int) -> None:
     assert (await till.ask("GET", "/v1/key", after["key"])).status == 200
 
 
-@pytest.mark.parametrize("grace", ["soon", -1, True, "-1h"])
+@pytest.mark.parametrize("grace", ["soon", -1, True, "-1h", 2**63, 10**30, "367d"])
 async def test_a_grace_that_is_none_is_refused_by_name(till: Till, grace: object) -> None:
     key = await made(till)
     reply = await till.ask("POST", f"/v1/keys/{key['id']}/rotate", "a", grace=grace)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.http.organization_house import MODELS, Organization
+from tests.http.organization_house import MODELS, Organization, OrganizationHouse
 from trunkline.errors import InvalidRequest
 from trunkline.http.organization_limits import NO_LIMIT, globs_of, permissions_of
-from trunkline.ids import AccountId
+from trunkline.ids import ROOT_ACCOUNT, AccountId
 from trunkline.money import Nanos
 from trunkline.ports.accounts import AccountChange, RateLimits
 from trunkline.ports.audit import CLI
@@ -80,18 +80,32 @@ async def test_a_budget_set_elsewhere_is_shown_and_keeps_what_is_not_changed(org
     )
 
 
-async def test_the_organisations_own_limit(organization: Organization) -> None:
-    limits = organization.client.admin.organization.spend_limit
+async def test_the_root_organisations_own_limit(organization_house: OrganizationHouse) -> None:
+    limits = Organization(organization_house, ROOT_ACCOUNT).client.admin.organization.spend_limit
     made = await limits.update(threshold_amount=100, **MONTHLY)
     assert (made.object, made.threshold_amount) == ("organization.spend_limit", 100)
     assert (await limits.retrieve()).threshold_amount == 100
     assert (await limits.delete()).object == "organization.spend_limit.deleted"
 
 
+async def test_another_organisations_limit_is_set_from_above(organization: Organization) -> None:
+    limits = organization.client.admin.organization.spend_limit
+    with pytest.raises(openai.PermissionDeniedError) as refused:
+        await limits.update(threshold_amount=100, **MONTHLY)
+    assert refused.value.code == "above_only"
+    above = Organization(organization.house, ROOT_ACCOUNT).client.admin.organization.projects.spend_limit
+    await above.update(organization.id, threshold_amount=100, **MONTHLY)
+    assert (await limits.retrieve()).threshold_amount == 100
+    with pytest.raises(openai.PermissionDeniedError):
+        await limits.delete()
+    await above.delete(organization.id)
+
+
 async def test_a_project_never_has_more_than_the_organisation(organization: Organization) -> None:
     [project_id] = await organization.projects()
     admin = organization.client.admin.organization
-    await admin.spend_limit.update(threshold_amount=100, **MONTHLY)
+    above = Organization(organization.house, ROOT_ACCOUNT).client.admin.organization.projects.spend_limit
+    await above.update(organization.id, threshold_amount=100, **MONTHLY)
     with pytest.raises(openai.BadRequestError) as refused:
         await admin.projects.spend_limit.update(project_id, threshold_amount=101, **MONTHLY)
     assert (refused.value.code, refused.value.param) == ("over_parent", "threshold_amount")

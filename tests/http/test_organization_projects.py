@@ -64,6 +64,12 @@ async def test_archiving_ends_the_keys_below(organization: Organization) -> None
         await projects.service_accounts.retrieve(made.id, project_id=top.id)
 
 
+async def test_who_stands_above_is_not_told(organization: Organization) -> None:
+    projects = organization.client.admin.organization.projects
+    for own in (await projects.retrieve(organization.id), await projects.update(organization.id, name="ours")):
+        assert (own.id, own.parent_id) == (organization.id, None)  # type: ignore[attr-defined]
+
+
 async def test_other_accounts_are_not_found(organization: Organization, organization_house: OrganizationHouse) -> None:
     [theirs] = await organization_house.organization("another").projects()
     projects = organization.client.admin.organization.projects

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from tests.driver import Reply, ask, scope_of
 from tests.pipeline.scripted import KEY, NOBODY, key_table
 from trunkline.http.asgi import Headers, Receive, Scope, Send
 from trunkline.http.door import Door
 from trunkline.http.probes import Probes
+from trunkline.ids import ROOT_ACCOUNT, AccountId
 
 FIGURES = b"trunkline_calls_total 3.0\n"
 
@@ -35,8 +37,13 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
     raise AssertionError("no lifespan here")
 
 
-def door(state: State | None = None, *, behind_proxy: bool = False, admin: bool = False) -> tuple[Door, Rendering]:
-    made, render = Door(key_table(admin=admin), None, nothing), Rendering()
+def door(
+    state: State | None = None, *, behind_proxy: bool = False, admin: bool = False, account_id: AccountId = ROOT_ACCOUNT
+) -> tuple[Door, Rendering]:
+    """That knows one key, of `account_id`."""
+    table = key_table(admin=admin)
+    table._replace(2, [replace(one, account_id=account_id) for one in table._records.values()], began_at=1e12)
+    made, render = Door(table, None, nothing), Rendering()
     Probes(made, state or State(), render, behind_proxy=behind_proxy).add_to(made)
     return made, render
 
@@ -108,3 +115,10 @@ async def test_figures_are_for_this_machine_and_for_admins(
     assert (reply.body == FIGURES) is (status == 200)
     assert render.times == (status == 200)
     assert reply.header("x-request-id")
+
+
+async def test_the_admin_of_a_tenant_sees_no_figures_of_everybody() -> None:
+    made, render = door(admin=True, account_id=AccountId("acct_1"))
+    reply = await at(made, "GET", "/metrics", [(b"x-api-key", KEY.encode())])
+    assert reply.status == 403
+    assert render.times == 0

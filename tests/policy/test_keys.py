@@ -152,10 +152,27 @@ def test_a_viewer_reads_and_calls_nothing() -> None:
         keys.require(viewer, "inference")
 
 
+def test_only_an_admin_of_the_root_runs_the_gateway() -> None:
+    root = AccountId("acct_root")
+    for scopes, account_id, runs in (
+        ({"admin": True}, root, True),
+        ({"admin": True}, AccountId("acct_1"), False),
+        ({"manage": True}, root, False),
+        ({}, root, False),
+    ):
+        one = msgspec.structs.replace(record(**scopes), account_id=account_id)
+        assert keys.is_operator(one) is runs
+        if runs:
+            keys.require_operator(one)
+        else:
+            with pytest.raises(Forbidden, match="root account"):
+                keys.require_operator(one)
+
+
 @pytest.mark.parametrize(
     ("key", "role", "reach"),
     [
-        ({"admin": True}, "owner", "acct_root"),
+        ({"admin": True}, "owner", "acct_1"),
         ({"manage": True}, "admin", "acct_1"),
         ({}, "member", "acct_1"),
         ({"limits": KeyLimits(addresses=("10.0.0.0/8",))}, "member", "acct_1"),

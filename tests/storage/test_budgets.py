@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -218,6 +219,31 @@ def test_nobody_raises_their_own_limit(house: House) -> None:
     ):
         made = house.budgets.put(allowed, by=manager, within=ours.id)
         house.budgets.remove(made.budget.id, by=manager, within=ours.id)
+
+
+def test_what_was_set_from_above_stays(house: House) -> None:
+    ours = house.account("ours")
+    child = house.account("child", ours.id)
+    key = house.keys.create(Grant(account_id=child.id)).id
+    above, own = house.manager(ours.id), house.manager(child.id, "key_another")
+    for kind, subject in (("tag", "t"), ("model", "openai/*"), ("end_user", "u"), ("key", key)):
+        wanted = draft(child.id, 5, kind=kind, subject=subject, period="month")
+        made = house.budgets.put(wanted, by=above, within=ours.id).budget
+        for attempt in (
+            partial(house.budgets.put, replace(wanted, limit_nanos=Nanos(6)), by=own, within=child.id),
+            partial(house.budgets.remove, made.id, by=own, within=child.id),
+        ):
+            with pytest.raises(Forbidden) as refused:
+                attempt()
+            assert refused.value.code == "above_only"
+        assert house.budgets.show(made.id).budget.limit_nanos == 5
+        # It goes where it came from; then the account sets its own, which those above may change as well.
+        house.budgets.remove(made.id, by=above, within=ours.id)
+        house.budgets.put(wanted, by=own, within=child.id)
+        house.budgets.put(replace(wanted, limit_nanos=Nanos(4)), by=own, within=child.id)
+        house.budgets.put(replace(wanted, limit_nanos=Nanos(3)), by=above, within=ours.id)
+        with pytest.raises(Forbidden):
+            house.budgets.remove(made.id, by=own, within=child.id)
 
 
 def test_the_log_has_what_it_was_and_what_it_became(house: House) -> None:

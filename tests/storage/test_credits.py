@@ -12,6 +12,7 @@ from tests.storage.house import USD, House
 from trunkline.errors import Forbidden, InvalidRequest, NotFound
 from trunkline.ids import ROOT_ACCOUNT
 from trunkline.money import Nanos
+from trunkline.ports.audit import Actor, Role
 from trunkline.ports.credit import Balance, CreditDraft
 from trunkline.ports.pages import Cursor
 from trunkline.storage.money_schema import credit_entries, pots
@@ -137,12 +138,34 @@ def test_nobody_takes_from_a_wallet_above_their_own_account(house: House) -> Non
     assert house.credit.balance(ROOT_ACCOUNT).credit_nanos == 100
 
 
-def test_where_all_is_paid_later_a_manager_may_set_credit_apart(house: House) -> None:
+@pytest.mark.parametrize("role", ["admin", "owner"])
+def test_where_there_is_no_wallet_above_nobody_but_the_roots_owner_makes_one(house: House, role: Role) -> None:
     ours = house.account("ours")
     child = house.account("child", ours.id)
-    house.credit.top_up(child.id, entry("a", 5), by=house.manager(ours.id), within=ours.id)
-    assert house.credit.balance(child.id).credit_nanos == 5
+    by = Actor(kind="key", id="key_1", account_id=ours.id, role=role)
+    with pytest.raises(InvalidRequest) as refused:
+        house.credit.top_up(child.id, entry("a", 5), by=by, within=ours.id)
+    assert (refused.value.code, refused.value.param) == ("credit_missing", "amount")
+    assert house.credit.balance(child.id) == Balance(account_id=None)
+    # What the operator put there is theirs to take away, and goes nowhere.
+    house.pay_in(child.id, 5)
+    house.credit.debit(child.id, entry("b", 5), by=by, within=ours.id)
+    assert house.credit.balance(child.id).credit_nanos == 0
     assert house.credit.balance(ours.id).account_id is None
+
+
+def test_what_is_left_of_an_account_that_ended_comes_back(house: House) -> None:
+    ours = house.account("ours")
+    child = house.account("child", ours.id)
+    manager = house.manager(ours.id)
+    house.pay_in(ours.id, 10)
+    house.credit.top_up(child.id, entry("a", 7), by=manager, within=ours.id)
+    house.accounts.archive(child.id, by=manager, within=ours.id)
+    with pytest.raises(InvalidRequest) as refused:
+        house.credit.top_up(child.id, entry("b", 1), by=manager, within=ours.id)
+    assert refused.value.code == "account_archived"
+    house.credit.debit(child.id, entry("c", 7), by=manager, within=ours.id)
+    assert house.credit.balance(ours.id).free_nanos == 10
 
 
 def test_nobody_pays_in_to_their_own_account(house: House) -> None:

@@ -182,8 +182,21 @@ def test_a_key_that_has_ended_is_not_rotated(keys: SqlKeys, held_clock: HeldCloc
     for key_id in (revoked.id, expired.id):
         with pytest.raises(InvalidRequest, match="no longer in use"):
             keys.rotate(key_id, 0)
-    with pytest.raises(InvalidRequest, match="grace"):
-        keys.rotate(revoked.id, -1)
+    live = keys.create(Grant())
+    for grace_s in (-1, 366 * 86_400 + 1, 1e30, float("inf"), float("nan")):
+        with pytest.raises(InvalidRequest, match="grace"):
+            keys.rotate(live.id, grace_s)
+
+
+@pytest.mark.parametrize("end_s", [0.0, -1.0, 253_402_300_800.0, 1e30, float("inf"), float("nan")])
+def test_a_key_ends_at_a_moment_that_can_be_written(keys: SqlKeys, end_s: float) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        keys.create(Grant(expires_at=end_s))
+    assert refused.value.param == "expires"
+    live = keys.create(Grant()).id
+    with pytest.raises(InvalidRequest):
+        keys.update(live, KeyChange(expires_at=end_s))
+    assert keys.show(live).expires_at is None
 
 
 def test_revoking_ends_every_secret_for_good(keys: SqlKeys, serving: SqlKeyStore) -> None:

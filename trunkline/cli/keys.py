@@ -46,7 +46,10 @@ Routes = Annotated[
 Tag = Annotated[str | None, typer.Option(help="Of its calls that bring none.")]
 Note = Annotated[str | None, typer.Option(help="For whoever reads the list.")]
 ViewerOnly = Annotated[bool, typer.Option("--viewer", help="It may read figures of its account, and make no calls.")]
-Admin = Annotated[bool, typer.Option("--admin", help="It may also manage the whole installation.")]
+Admin = Annotated[
+    bool,
+    typer.Option("--admin", help="It may also manage people and admin keys; of the root account, the whole gateway."),
+]
 Manage = Annotated[
     bool, typer.Option("--manage", help="It may also manage its account. An account's first key always may.")
 ]

@@ -1,7 +1,7 @@
 """The admin API: Litestar behind a gate that asks for the credential before a route's existence is told.
 
-A route says who may call it (`opt=PUBLIC`, `KEY`, `MANAGE` or `ADMIN`). One that says nothing is refused at start and
-at call.
+A route says who may call it (`opt=PUBLIC`, `KEY`, `MANAGE`, `ADMIN` or `OPERATOR`). One that says nothing is refused at
+start and at call.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ KEY: Final[dict[str, Any]] = {"access": "key"}
 MANAGE: Final[dict[str, Any]] = {"access": "manage"}
 """A key that may manage its account and those below it."""
 ADMIN: Final[dict[str, Any]] = {"access": "admin"}
+"""An admin key, for what is in its account and below it."""
+OPERATOR: Final[dict[str, Any]] = {"access": "operator"}
+"""An admin key of the root: it runs the gateway itself, which no tenant does."""
+ACCESSES: Final = frozenset(one["access"] for one in (PUBLIC, KEY, MANAGE, ADMIN, OPERATOR))
 BODY_LIMIT_BYTES = 1_048_576
 PATH_SHOWN = 200
 CALLER = "trunkline.key"
@@ -147,13 +151,13 @@ def create_admin(
 
 
 def _api_routes(services: AdminServices) -> list[HTTPRouteHandler]:
-    @get("/admin/status", opt=ADMIN, tags=["admin"], summary="The state of the worker that answers.")
+    @get("/admin/status", opt=OPERATOR, tags=["admin"], summary="The state of the worker that answers.")
     async def read_status() -> Status:
         return services.status()
 
     @post(
         "/admin/reload",
-        opt=ADMIN,
+        opt=OPERATOR,
         tags=["admin"],
         status_code=200,
         summary="Read the settings again, in every worker. A bad file changes nothing.",
@@ -235,6 +239,9 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandle
     if access == "manage":
         key_policy.require(caller, "manage")
         return
+    if access == "operator":
+        key_policy.require_operator(caller)
+        return
     if access == "admin":
         raise Forbidden("This needs an admin key: make one with `trunkline keys create --admin`.")
     # Only the OPTIONS handlers that Litestar adds carry no marker: create_admin has looked at all others.
@@ -313,5 +320,5 @@ def _public_paths(framework: Litestar) -> tuple[frozenset[str], tuple[str, ...]]
 
 def _demand_markers(framework: Litestar) -> None:
     for path, handler in _handlers(framework):
-        if handler.opt.get("access") not in ("public", "key", "manage", "admin"):
+        if handler.opt.get("access") not in ACCESSES:
             raise Defect(f"the route {path} does not say who may call it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from trunkline.errors import Unauthenticated
@@ -10,6 +11,9 @@ from trunkline.http.asgi import Headers
 PLAIN_CARRIERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 CARRIERS = frozenset((b"authorization", *PLAIN_CARRIERS))
 QUERY_CARRIERS = frozenset((b"key", b"api_key", b"api-key", b"apikey", b"access_token", b"x-api-key"))
+
+_KEY_ID = re.compile(rb"key_[0-9A-Za-z]{12}")
+"""An id says which key is meant; it opens nothing."""
 
 MISSING = (
     "No API key was sent. "
@@ -59,8 +63,9 @@ def _refuse_repeated(headers: Headers) -> None:
 
 def _refuse_query_key(query: bytes) -> None:
     for pair in query.split(b"&"):
-        name = pair.partition(b"=")[0].lower()
-        if name in QUERY_CARRIERS:
+        name, _, value = pair.partition(b"=")
+        name = name.lower()
+        if name in QUERY_CARRIERS and not _KEY_ID.fullmatch(value):
             raise Unauthenticated(
                 f"An API key in the address (`?{name.decode()}=`) ends up in logs, so it is not accepted. "
                 "Put it in the header `Authorization: Bearer <key>`, `x-api-key` or `x-goog-api-key`."

@@ -68,8 +68,9 @@ def generation_routes(log: RequestLogReader) -> list[HTTPRouteHandler]:
     )
     async def read_generation(request: Call) -> Response[bytes]:
         asked = read_query(request, GenerationAsked).id
-        row = await find(log, asked, caller(request))
-        return reply(GenerationAnswer(data=generation(row)))
+        record = caller(request)
+        row = await find(log, asked, record)
+        return reply(GenerationAnswer(data=generation(row, record)))
 
     @get(
         "/v1/requests",
@@ -180,7 +181,8 @@ def call_line(row: RequestRow) -> CallLine:
     )
 
 
-def generation(row: RequestRow) -> Generation:
+def generation(row: RequestRow, record: KeyRecord) -> Generation:
+    """What the provider took tells what somebody earns with the markup: nobody's business but the operator's."""
     began = dt.datetime.fromtimestamp(row.started_at_ms / 1000, dt.UTC)
     cost = dollars(row.cost_nanos)
     return Generation(
@@ -189,7 +191,7 @@ def generation(row: RequestRow) -> Generation:
         request_id=row.request_id,
         total_cost=cost,
         usage=cost,
-        upstream_inference_cost=dollars(row.upstream_cost_nanos),
+        upstream_inference_cost=dollars(row.upstream_cost_nanos if key_policy.is_operator(record) else None),
         created_at=began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         model=row.model,
         provider_name=row.provider,

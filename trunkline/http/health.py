@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 import msgspec
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from trunkline.errors import Forbidden
 from trunkline.http.asgi import Headers
+from trunkline.policy import keys as key_policy
 from trunkline.ports.keys import KeyRecord
 
 FORWARDING_HEADERS = frozenset(
@@ -74,9 +74,7 @@ async def metrics(
 ) -> Answer:
     """The figures in Prometheus' text format. Raises Forbidden, and what `identify` raises."""
     if not scraper.is_local:
-        key = await identify()
-        if not key.admin:
-            raise Forbidden("Metrics need an admin key: make one with `trunkline keys create --admin`.")
+        key_policy.require_operator(await identify())
     return Answer(
         200, [(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()), (b"cache-control", b"no-store")], render()
     )

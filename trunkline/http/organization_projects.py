@@ -35,24 +35,24 @@ class Projects:
         wanted = AccountFilter(archived=asked.said.include_archived)
         cursor = cursor_of(asked.said.after, limit=asked.said.limit)
         found = self._accounts.page(wanted, cursor, within=asked.within)
-        return page_of(map(shown, found.items), has_more=found.has_more)
+        return page_of((shown(one, asked.within) for one in found.items), has_more=found.has_more)
 
     def create(self, asked: Asked[wire.ProjectCreate]) -> wire.Project:
         """Make a project, below the organisation or below another project."""
         parent_id = AccountId(asked.said.parent_id or asked.within)
         with renamed({"parent": "parent_id"}):
             draft = AccountDraft(name=asked.said.name, parent_id=parent_id)
-            return shown(self._accounts.create(draft, by=asked.by, within=asked.within))
+            return shown(self._accounts.create(draft, by=asked.by, within=asked.within), asked.within)
 
     def retrieve(self, asked: Asked[Nothing]) -> wire.Project:
         """One project."""
-        return shown(self._accounts.show(asked.project_id, within=asked.within))
+        return shown(self._accounts.show(asked.project_id, within=asked.within), asked.within)
 
     def update(self, asked: Asked[wire.ProjectUpdate]) -> wire.Project:
         """Rename a project."""
         name = asked.said.name
         change = AccountChange(name=msgspec.UNSET if name is None else name)
-        return shown(self._accounts.update(asked.project_id, change, by=asked.by, within=asked.within))
+        return shown(self._accounts.update(asked.project_id, change, by=asked.by, within=asked.within), asked.within)
 
     def archive(self, asked: Asked[Nothing]) -> wire.Project:
         """End a project and all below it for good: their keys are revoked."""
@@ -60,15 +60,16 @@ class Projects:
             raise InvalidRequest(
                 "This is the organisation's own account; it is not archived.", code="not_a_project", param="project_id"
             )
-        return shown(self._accounts.archive(asked.project_id, by=asked.by, within=asked.within))
+        return shown(self._accounts.archive(asked.project_id, by=asked.by, within=asked.within), asked.within)
 
 
-def shown(account: Account) -> wire.Project:
+def shown(account: Account, within: AccountId) -> wire.Project:
+    """Who stands above the organisation is not for it to know."""
     return wire.Project(
         id=account.id,
         name=account.name,
         created_at=account.created_at,
         archived_at=account.archived_at,
         status="active" if account.archived_at is None else "archived",
-        parent_id=account.parent_id,
+        parent_id=None if account.id == within else account.parent_id,
     )

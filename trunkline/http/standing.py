@@ -18,7 +18,7 @@ def caller(request: Call) -> KeyRecord:
 
 
 def reader_of(request: Call) -> AccountId:
-    """The account whose tree the key may read: a viewer's, a manager's; an admin's is the whole. Raises Forbidden."""
+    """The account whose tree the key may read: a viewer's, a manager's, an admin's. Raises Forbidden."""
     record = caller(request)
     key_policy.require(record, "read")
     return key_policy.reach(record)

@@ -109,7 +109,7 @@ def state(record: KeyRecord, now_s: float) -> KeyState:
 
 def may(record: KeyRecord, scope: Scope) -> bool:
     """`inference`: calls; not a viewer's. `read`: what is in its account's subtree. `manage`: changes there too.
-    `admin`: all. Facts about the key itself need no scope."""
+    `admin`: people and admin keys of it as well. Facts about the key itself need no scope."""
     if scope == "admin":
         return record.admin
     if scope == "manage":
@@ -127,8 +127,19 @@ def role(record: KeyRecord) -> Role:
 
 
 def reach(record: KeyRecord) -> AccountId:
-    """The account whose subtree the key sees."""
-    return ROOT_ACCOUNT if record.admin else record.account_id
+    """The account whose subtree the key sees, an admin's too: the root's admin sees everything."""
+    return record.account_id
+
+
+def is_operator(record: KeyRecord) -> bool:
+    """May the key run the gateway itself? An admin's of the root may; one of another account is a tenant's."""
+    return record.admin and record.account_id == ROOT_ACCOUNT
+
+
+def require_operator(record: KeyRecord) -> None:
+    """Raises Forbidden with what to do."""
+    if not is_operator(record):
+        raise Forbidden("This needs an admin key of the root account: make one with `trunkline keys create --admin`.")
 
 
 def actor(record: KeyRecord, address: str | None = None) -> Actor:

@@ -85,8 +85,8 @@ class AccountStore(Protocol):
     """Blocking calls: run them off the loop. Each raises StoreUnavailable when the database does not answer, NotFound
     (`account_not_found`) outside `within`, InvalidRequest for a value that does not fit, with `param`.
 
-    A limit of an account (models, markup, rates, its place) is changed by whoever stands above it: an owner, or an
-    actor of an account further up. Forbidden (`above_only`) for one of the account itself.
+    A limit of an account (models, markup, rates, its place) is changed by whoever stands above it: the root's
+    owner, or an actor of an account further up. Forbidden (`above_only`) for one of the account itself.
     """
 
     def create(self, draft: AccountDraft, *, by: Actor, within: AccountId) -> Account:

@@ -10,8 +10,8 @@ from trunkline.ids import ROOT_ACCOUNT, AccountId
 from trunkline.ports.pages import Cursor, Page
 
 Role = Literal["owner", "admin", "member", "viewer"]
-"""owner: all there is (the `admin` scope of a key). admin: its account's subtree (`manage`). member: calls. viewer:
-reads, and no calls."""
+"""owner: all there is in its account's subtree (the `admin` scope of a key), of the root in everybody's. admin: changes
+there, but neither people nor admin keys (`manage`). member: calls. viewer: reads, and no calls."""
 ActorKind = Literal["key", "user", "cli", "gateway"]
 AuditType = Literal[
     "api_key.created",

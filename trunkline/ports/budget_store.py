@@ -55,8 +55,10 @@ class BudgetStore(Protocol):
     """Blocking calls: run them off the loop. Each raises StoreUnavailable when the database does not answer, NotFound
     (`budget_not_found`, `account_not_found`, `key_not_found`) outside `within`, InvalidRequest with `param`.
 
-    The budget of an account is set by whoever stands above it: an owner, or an actor of an account further up; that of
-    a key by anyone who manages its account, but not with the key itself. Forbidden (`above_only`).
+    The budget of an account is set by whoever stands above it: the root's owner, or an actor of an account further up;
+    that of a key by anyone who manages its account, but not with the key itself; others by anyone who manages the
+    account. What an actor of an account further up has set for an account is not changed by actors of that account
+    itself. Forbidden (`above_only`).
     """
 
     def put(self, draft: BudgetDraft, *, by: Actor, within: AccountId) -> BudgetFigures:

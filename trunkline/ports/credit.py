@@ -53,15 +53,16 @@ class CreditStore(Protocol):
     """Blocking calls: run them off the loop. Each raises StoreUnavailable when the database does not answer, NotFound
     (`account_not_found`) outside `within`, InvalidRequest with `param`.
 
-    Only an owner makes credit out of nothing. Any other actor moves it: a top-up comes out of the nearest wallet above
-    the account, and a debit goes back there (nothing moves where there is none up to the root). Forbidden (`above_only`)
-    for an actor of the account itself. `entry_id` is the caller's own name for it (1 to 64 printable characters): the
+    Only the root's owner makes credit out of nothing. Any other actor moves it: a top-up comes out of the nearest
+    wallet above the account, and a debit goes back there; where there is none up to the root, a top-up is refused and
+    what is debited is gone. An account that has ended can be debited. Forbidden (`above_only`) for an actor of the
+    account itself. `entry_id` is the caller's own name for it (1 to 64 printable characters): the
     same again with the same amount changes nothing and answers as the first time, with another amount it is
     InvalidRequest (`entry_exists`).
     """
 
     def top_up(self, account_id: str, entry: CreditDraft, *, by: Actor, within: AccountId) -> CreditEntry:
-        """Raises InvalidRequest (`credit_missing`) when the wallet above has less that is free."""
+        """Raises InvalidRequest (`credit_missing`) when the wallet above has less that is free, or there is none."""
         ...
 
     def debit(self, account_id: str, entry: CreditDraft, *, by: Actor, within: AccountId) -> CreditEntry:

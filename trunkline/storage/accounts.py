@@ -9,7 +9,7 @@ from sqlalchemy import Row, Update, insert, select, update
 
 from trunkline.errors import InvalidRequest
 from trunkline.ids import ROOT_ACCOUNT, AccountId, new_account_id
-from trunkline.policy.roles import require_above
+from trunkline.policy.roles import is_operator, require_above
 from trunkline.ports.accounts import Account, AccountChange, AccountDraft, AccountFilter, RateLimits
 from trunkline.ports.audit import CLI, Actor
 from trunkline.ports.pages import Cursor, Page
@@ -52,7 +52,7 @@ class SqlAccountStore:
                     **{name: getattr(draft, name) for name in draft.__struct_fields__},
                 )
             )
-            if by.role != "owner" and account.markup_millionths is not None:
+            if not is_operator(by) and account.markup_millionths is not None:
                 _require_markup(change, account.markup_millionths, draft.parent_id)
             change.connection.execute(
                 insert(accounts).values(
@@ -99,7 +99,7 @@ class SqlAccountStore:
             if _LIMITS & values.keys():
                 require_above(by, before.id)
             after = _checked(msgspec.structs.replace(before, **values))
-            if by.role != "owner" and "markup_millionths" in values and before.parent_id is not None:
+            if not is_operator(by) and "markup_millionths" in values and before.parent_id is not None:
                 _require_markup(changed, after.markup_millionths, before.parent_id)
             changed.connection.execute(_at(before.id).values(**_columns(after)))
             if changed.audit_change("project.updated", before.id, before.id, before, after):
@@ -175,7 +175,7 @@ def _checked(account: Account) -> Account:
 
 
 def _require_markup(change: Change, markup: int | None, parent_id: str) -> None:
-    """Nobody but an owner makes calls cheaper than they are further up."""
+    """Nobody but the root's owner makes calls cheaper than they are further up."""
     way = require_account(change.connection, parent_id, param="parent_id")
     above = next((row.markup_millionths for row in way if row.markup_millionths is not None), 0)
     if markup is not None and markup < above:

@@ -8,11 +8,11 @@ import msgspec
 from sqlalchemy import Connection, Row, insert, select, update
 
 from trunkline import clock
-from trunkline.errors import InvalidRequest, NotFound
+from trunkline.errors import Forbidden, InvalidRequest, NotFound
 from trunkline.ids import ROOT_ACCOUNT, AccountId, random_base62
 from trunkline.money import usd_text
 from trunkline.policy.periods import check_zone, period_bounds
-from trunkline.policy.roles import require_above, require_other_key
+from trunkline.policy.roles import is_operator, require_above, require_other_key
 from trunkline.ports.audit import CLI, Actor
 from trunkline.ports.budget_store import BudgetDraft, BudgetFigures, BudgetFilter
 from trunkline.ports.budgets import Budget
@@ -23,7 +23,8 @@ from trunkline.storage.database import Database
 from trunkline.storage.money_schema import budgets, pots
 from trunkline.storage.paging import page
 from trunkline.storage.schema import keys
-from trunkline.storage.subtree import Found, is_below, is_id, require_account, require_live_account
+from trunkline.storage.subtree import Found, is_below, is_id, require_account, require_live_account, upwards
+from trunkline.storage.tenant_schema import audit_log
 from trunkline.storage.values import LONGEST_GLOB, MOST_NANOS, checked_tag
 from trunkline.wire import codec
 
@@ -49,6 +50,7 @@ class SqlBudgetStore:
         with changing(self._database, by, within) as change:
             budget = _require_budget(change.connection, budget_id, within)
             _require_authority(by, budget)
+            _refuse_set_above(change, budget)
             change.connection.execute(_at(budget).values(ended_at=change.now_s))
             leases.fence(change.connection, budget.id)
             change.audit("budget.deleted", budget.account_id, budget.id, before=shown(budget))
@@ -96,6 +98,8 @@ def put_budget(change: Change, draft: BudgetDraft) -> Budget:
         change.concerns_calls = True
         return wanted
     before = budget_of(found)
+    if found.ended_at is None:
+        _refuse_set_above(change, before)
     after = msgspec.structs.replace(wanted, id=before.id, created_at=before.created_at)
     connection.execute(_at(before).values(**_row(after), ended_at=None))
     leases.set_limit(connection, before.id, after.limit_nanos)
@@ -174,6 +178,17 @@ def _require_authority(by: Actor, budget: Budget) -> None:
         require_above(by, budget.account_id)
     elif budget.kind == "key":
         require_other_key(by, budget.subject)
+
+
+def _refuse_set_above(change: Change, budget: Budget) -> None:
+    """Raises Forbidden for a budget of the actor's own account that was set by an actor of an account above it."""
+    if is_operator(change.by) or budget.account_id != change.by.account_id:
+        return
+    last = select(audit_log.c.actor_account_id).where(audit_log.c.target_id == budget.id)
+    setter = change.connection.execute(last.order_by(audit_log.c.audit_id.desc()).limit(1)).scalar_one_or_none()
+    above = upwards(change.connection, change.by.account_id)[1:]
+    if setter in {row.account_id for row in above}:
+        raise Forbidden("This budget was set from above the account, and is changed there.", code="above_only")
 
 
 def _of_scope(connection: Connection, budget: Budget) -> Found | None:

@@ -11,7 +11,7 @@ from trunkline import clock
 from trunkline.errors import InvalidRequest
 from trunkline.ids import ROOT_ACCOUNT, AccountId, random_base62
 from trunkline.money import Nanos, usd_text
-from trunkline.policy.roles import require_above
+from trunkline.policy.roles import is_operator, require_above
 from trunkline.ports.audit import CLI, Actor
 from trunkline.ports.budgets import WALLET
 from trunkline.ports.credit import Balance, CreditDraft, CreditEntry
@@ -62,13 +62,17 @@ class SqlCreditStore:
     def _book(self, account_id: str, draft: CreditDraft, sign: int, by: Actor, within: AccountId) -> CreditEntry:
         _check(draft)
         with changing(self._database, by, within) as change:
-            way = require_live_account(change.connection, account_id, within=within)
+            # What is left in the wallet of an account that has ended can still be taken back.
+            require = require_live_account if sign > 0 else require_account
+            way = require(change.connection, account_id, within=within)
             require_above(by, AccountId(account_id))
             before = _known(change.connection, account_id, draft.entry_id)
             if before is not None:
                 return _same(before, sign * draft.amount_nanos)
             booked = _write(change, AccountId(account_id), draft.entry_id, sign * draft.amount_nanos, draft.note)
-            other = None if by.role == "owner" else _other_wallet(change, [row.account_id for row in way])
+            other = None if is_operator(by) else _other_wallet(change, [row.account_id for row in way])
+            if other is None and sign > 0 and not is_operator(by):
+                raise _nothing_to_move()
             if other is not None:
                 note = draft.note or f"{'to' if sign > 0 else 'from'} {account_id}"
                 _write(change, other, "moved_" + random_base62(16), -sign * draft.amount_nanos, note)
@@ -86,14 +90,18 @@ def _check(draft: CreditDraft) -> None:
 
 
 def _other_wallet(change: Change, way: list[str]) -> AccountId | None:
-    """Whoever is no owner has no money but what is in the wallets already: the nearest above the account, None when
-    there is none up to the root. Raises InvalidRequest for one that the actor does not see."""
+    """Nobody but the root's owner has money but what is in the wallets already: the nearest above the account, None
+    when there is none up to the root. Raises InvalidRequest for one that the actor does not see."""
     payer = _paying(change.connection, way[1:])
     if payer is None:
         return None
     if way.index(payer) > way.index(change.within):
-        raise InvalidRequest("There is no credit here that could be moved.", code="credit_missing", param="amount")
+        raise _nothing_to_move()
     return AccountId(payer)
+
+
+def _nothing_to_move() -> InvalidRequest:
+    return InvalidRequest("There is no credit here that could be moved.", code="credit_missing", param="amount")
 
 
 def _known(connection: Connection, account_id: str, entry_id: str) -> Found | None:

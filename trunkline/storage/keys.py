@@ -36,6 +36,9 @@ from trunkline.wire import codec
 
 GRACE_AT_MOST_S: Final = 86_400.0
 """How long an old secret waits for the first use of the new one."""
+LONGEST_GRACE_S: Final = 366 * 86_400.0
+LATEST_END_S: Final = 253_402_300_799.0
+"""The last second that can be written as a date: of the year 9999."""
 MOST_ADDRESSES: Final = 100
 _ORDER = (keys.c.created_at, keys.c.key_id)
 # What a key may not change of itself: whatever says what it may do.
@@ -137,8 +140,8 @@ class SqlKeys:
     def rotate(
         self, key_id: str, grace_s: float | None = None, *, by: Actor = CLI, within: AccountId = ROOT_ACCOUNT
     ) -> IssuedKey:
-        if grace_s is not None and grace_s < 0:
-            raise InvalidRequest("The grace is 0 seconds or more.", param="grace")
+        if grace_s is not None and not 0 <= grace_s <= LONGEST_GRACE_S:
+            raise InvalidRequest("The grace is 0 seconds or more, and at most 366 days.", param="grace")
         public_id = random_base62(PUBLIC_ID_WIDTH)
         secret = self._mint(public_id)
         with changing(self._database, by, within) as change:
@@ -257,8 +260,8 @@ def _checked(grant: Grant, now_s: float) -> Grant:
         raise InvalidRequest(f"A route is one of {', '.join(KEY_ROUTES)}.", param="routes")
     if len(grant.addresses) > MOST_ADDRESSES:
         raise InvalidRequest(f"A key lists at most {MOST_ADDRESSES} addresses.", param="addresses")
-    if grant.expires_at is not None and grant.expires_at <= now_s:
-        raise InvalidRequest("A key must end in the future.", param="expires")
+    if grant.expires_at is not None and not now_s < grant.expires_at <= LATEST_END_S:
+        raise InvalidRequest("A key must end in the future, and before the year 10000.", param="expires")
     return msgspec.structs.replace(
         grant,
         name=checked_name(grant.name, "a key"),
