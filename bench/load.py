@@ -30,7 +30,8 @@ def compile_tools() -> None:
 
 
 def write_bodies(folder: Path, model: str) -> dict[str, Path]:
-    """`small` 279 bytes or so, `big` over 100 KB, `stream0/10/100` with that many ms between chunks."""
+    """`small` 279 bytes or so, `slow` the same for an answer that takes 50 ms, `big` over 100 KB, `stream0/10/100` with
+    that many ms between chunks."""
     asked: dict[str, Any] = {
         "small": {
             "model": model,
@@ -45,6 +46,8 @@ def write_bodies(folder: Path, model: str) -> dict[str, Path]:
             "max_tokens": 256,
         },
     }
+    waiting = [SYSTEM, {"role": "user", "content": f"{QUESTION} [[delay=50]]"}]
+    asked["slow"] = {**asked["small"], "messages": waiting}
     for delay_ms in (0, 10, 100):
         mark = f"[[delay={delay_ms}]]" if delay_ms else ""
         messages = [SYSTEM, {"role": "user", "content": f"Count slowly. {mark}"}]

@@ -54,6 +54,7 @@ class Bench:
     folder: Path
     gateway: subprocess.Popen[bytes]
     headers: Path
+    budget_headers: Path
     bodies: dict[str, Path]
     seconds: int
     load_core: int
@@ -64,12 +65,12 @@ class Bench:
     def pids(self) -> list[int]:
         return process.tree(self.gateway.pid)
 
-    def whole(self, name: str, body: str, connections: int) -> None:
+    def whole(self, name: str, body: str, connections: int, headers: Path | None = None) -> None:
         pids = self.pids
         before = process.cpu_us(pids)
         seen = load.closed_loop(
-            self.port, connections=connections, seconds=self.seconds, body=self.bodies[body], headers=self.headers,
-            core=self.load_core,
+            self.port, connections=connections, seconds=self.seconds, body=self.bodies[body],
+            headers=headers or self.headers, core=self.load_core,
         )  # fmt: skip
         if any(seen["errors"].values()):
             raise SystemExit(f"{name}: {seen['errors']}")
@@ -181,20 +182,38 @@ def wait_until_ready(port: int, started: float, gateway: subprocess.Popen[bytes]
     raise SystemExit("the gateway was not ready after 30 s")
 
 
-def start_gateway(folder: Path, port: int, upstream: int, core: int) -> tuple[subprocess.Popen[bytes], Path, float]:
-    """The process, a headers file with a new key, and the seconds to ready of a second, ordinary start."""
+def measure_slow(bench: Bench, upstream: int) -> None:
+    """What is added to an answer that takes its provider 50 ms."""
+    direct = load.closed_loop(
+        upstream, connections=16, seconds=2, body=bench.bodies["slow"], headers=bench.headers, core=bench.load_core
+    )
+    bench.whole("slow_c16", "slow", 16)
+    bench.figures["slow_added_p50_us"] = round(bench.figures["slow_c16_p50_us"] - direct["lat_us"]["p50"])
+
+
+def write_key(folder: Path, name: str, where: list[str], *options: str) -> Path:
+    """A headers file with a new key."""
+    trunkline = str(Path(sys.executable).parent / "trunkline")
+    key = subprocess.run(
+        [trunkline, "keys", "create", "--name", name, *options, *where], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    headers = folder / f"{name}-headers"
+    headers.write_text(f"Authorization: Bearer {key}\n")
+    return headers
+
+
+def start_gateway(
+    folder: Path, port: int, upstream: int, core: int
+) -> tuple[subprocess.Popen[bytes], list[str], float]:
+    """The process, how commands find its data, and the seconds to ready of a second, ordinary start."""
     config = folder / "trunkline.toml"
     config.write_text(CONFIG.format(port=port, upstream=upstream))
     trunkline = str(Path(sys.executable).parent / "trunkline")
     where = ["--config", str(config), "--data-dir", str(folder / "data")]
-    key = subprocess.run(
-        [trunkline, "keys", "create", "--name", "bench", *where], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    headers = folder / "headers"
-    headers.write_text(f"Authorization: Bearer {key}\n")
+    write_key(folder, "first", where)
     started = time.monotonic()
     gateway = subprocess.Popen(["taskset", "-c", str(core), trunkline, "serve", *where], stdout=subprocess.DEVNULL)
-    return gateway, headers, wait_until_ready(port, started, gateway)
+    return gateway, where, wait_until_ready(port, started, gateway)
 
 
 def measure(bench: Bench, upstream: int, wanted: Callable[[str], bool]) -> None:
@@ -204,6 +223,9 @@ def measure(bench: Bench, upstream: int, wanted: Callable[[str], bool]) -> None:
         for connections in (1, 16, 64):
             bench.whole(f"small_c{connections}", "small", connections)
         measure_floor(bench, upstream)
+    if wanted("budget"):
+        bench.whole("budget_c16", "small", 16, bench.budget_headers)
+        measure_slow(bench, upstream)
     if wanted("big"):
         bench.whole("big_c16", "big", 16)
     if wanted("streams"):
@@ -221,7 +243,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--gate", action="store_true", help="exit 1 when a gated figure is missed")
-    parser.add_argument("--only", default="small,big,streams,crossing")
+    parser.add_argument("--only", default="small,budget,big,streams,crossing")
     parser.add_argument("--write", type=Path, help="put the figures between the marks of this Markdown file")
     asked = parser.parse_args()
     load.compile_tools()
@@ -230,12 +252,14 @@ def main() -> int:
     mock = load.start_mock(upstream, load_core)
     with tempfile.TemporaryDirectory(prefix="trunkline-bench-") as name:
         folder = Path(name)
-        gateway, headers, ready_s = start_gateway(folder, port, upstream, gateway_core)
+        gateway, where, ready_s = start_gateway(folder, port, upstream, gateway_core)
         try:
             bodies = load.write_bodies(folder / "bodies", "gpt-4o-mini")
             crossing = load.write_bodies(folder / "crossing", "crossing")
             bodies |= {f"crossing_{name}": path for name, path in crossing.items()}
-            bench = Bench(port, folder, gateway, headers, bodies, asked.seconds, load_core, gateway_core)
+            headers = write_key(folder, "bench", where)
+            budget = write_key(folder, "budget", where, "--budget-usd", "100000")
+            bench = Bench(port, folder, gateway, headers, budget, bodies, asked.seconds, load_core, gateway_core)
             bench.figures["ready_s"] = round(ready_s, 2)
             bench.figures["idle_rss_mb"] = process.rss_mb(bench.pids)
             measure(bench, upstream, lambda part: part in asked.only.split(","))
