@@ -11,6 +11,7 @@ import msgspec
 from tests.pipeline.test_relay import DONE, FINISH, ROLE, TEXT, USAGE, RecordingCaller, ScriptedResponse
 from trunkline.catalog.catalog import Catalog
 from trunkline.catalog.models import Model
+from trunkline.catalog.prices import PriceOptions
 from trunkline.errors import TrunklineError, Unauthenticated
 from trunkline.ids import AccountId, KeyId
 from trunkline.pipeline import protocols
@@ -156,12 +157,13 @@ def key_table(*globs: str, admin: bool = False) -> KeyTable:
     return table
 
 
-def pipeline(
+def pipeline(  # noqa: PLR0913 - each is another part of the house
     transport: ScriptedTransport,
     record: Record,
     *,
     keys: KeyTable | None = None,
     aliases: Mapping[str, tuple[str, ...]] | None = None,
+    prices: Mapping[str, PriceOptions] | None = None,
     restamp_model: bool = False,
 ) -> Pipeline:
     """Providers `one`, `two`, `three` take every field, `picky` speaks Mistral's dialect, the sandbox is there."""
@@ -180,6 +182,7 @@ def pipeline(
             aliases={
                 name: RouteOptions(deployments=targets) for name, targets in {"any": ANY, **(aliases or {})}.items()
             },
+            prices=prices or {},
         ),
     )
     settings = LiveSettings(
