@@ -34,6 +34,8 @@ class SandboxTransport:
 
     async def send(self, request: UpstreamRequest) -> SandboxResponse:
         """Raises UpstreamTimeout when status and headers do not come in time; every refusal is a response."""
+        if request.before_sending is not None:
+            request.before_sending()
         response = SandboxResponse(await self._plan(request), request.timers, self._ended)
         self._live += 1
         await response.begin(request.timers.first_byte_s if request.streaming else None)
