@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,9 @@ from tests.storage.books import (
 from tests.storage.test_recovery import costs, settled
 from trunkline import clock
 from trunkline.errors import StoreUnavailable
+from trunkline.ids import first_number
+from trunkline.money import Nanos
+from trunkline.storage import entries
 from trunkline.storage import ledger_writer as module
 from trunkline.storage.database import Database, FileConnection, write_lock_file
 from trunkline.storage.ledger_writer import CHECKPOINT_EVERY
@@ -184,3 +188,25 @@ def _kill(pid: int) -> None:
     import signal
 
     os.kill(pid, signal.SIGKILL)
+
+
+async def test_ends_that_change_no_balance_are_one_statement(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    together: list[int] = []
+    append = entries.append
+
+    def counted(connection: sqlite3.Connection, appendings: Any, holding: Any, late: Any) -> None:
+        together.append(len(appendings))
+        append(connection, appendings, holding, late)
+
+    monkeypatch.setattr(entries, "append", counted)
+    number = books.number()
+    books.ledger._alone = True
+    alone = [ended(number, attempt=attempt, cost_nanos=Nanos(7)) for attempt in (1, 2)]
+    await books.ledger.append(alone)
+    assert together == []
+    await books.ledger.append(alone)  # the same once more counts as written
+    await books.ledger.append([ended(first_number(int(clock.now_s() * 1000) - 250_000), cost_nanos=Nanos(7))])
+    books.ledger._alone = False
+    await books.ledger.append([ended(books.number(), cost_nanos=Nanos(7))])
+    assert len(together) >= 3
+    assert query(books.path, "SELECT count(*), sum(cost_nanos) FROM ledger") == [(4, 28)]

@@ -29,7 +29,7 @@ COLUMNS: Final = (*FIELDS[:-1], "leases")
 _SETTLED_AT: Final = FIELDS.index("settled_at_ms")
 _SLOT_SHIFT: Final = 15
 # Statements of more rows are no faster (SQLite allows 32,766 variables, 1,000 rows).
-MOST_ROWS: Final = 32
+MOST_ROWS: Final = 64
 _NULLABLE: Final = {"tag": "", "end_user": "", "service_tier": "", "settled_at_ms": 0, "pots": "", "leases": ""}
 _PLAIN: Final = tuple(
     (COLUMNS.index(name), empty) for name, empty in (_NULLABLE | {"estimated": 0, "batch": 0}).items()
@@ -87,6 +87,20 @@ def append(
             _pay(connection, costs)
         if late is not None:
             late(connection, rows)
+
+
+def plain_rows(items: Sequence[object], oldest_entry: int) -> list[Row] | None:
+    """The rows of these, when they are ends that change no balance, of calls that are not older than that entry, and
+    few enough for one statement; else None."""
+    rows: list[Row] = []
+    for item in items:
+        if not isinstance(item, Appending):
+            return None
+        for entry in item.entries:
+            if entry.draws or not entry.entry_id & 3 or entry.entry_id < oldest_entry:
+                return None
+            rows.append((*astuple(entry)[:-1], None))
+    return rows if 0 < len(rows) <= MOST_ROWS else None
 
 
 def append_apart(connection: sqlite3.Connection, appending: Appending, holding: Holding, late: Late | None) -> None:

@@ -134,6 +134,12 @@ def beat(connection: sqlite3.Connection, holder_id: int, expires_at: float, olde
     return done.rowcount == 1
 
 
+def is_alone(connection: sqlite3.Connection, holder_id: int) -> bool:
+    """No other process is known that is not dead."""
+    query = "SELECT 1 FROM holders WHERE state IN ('live', 'fenced') AND holder_id <> ? LIMIT 1"
+    return not connection.execute(query, (holder_id,)).fetchall()
+
+
 def not_dead(connection: sqlite3.Connection) -> list[Holder]:
     columns = ", ".join(Holder.__struct_fields__)
     query = f"SELECT {columns} FROM holders WHERE state IN ('live', 'fenced')"  # noqa: S608 - our own columns

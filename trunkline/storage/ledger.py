@@ -65,6 +65,7 @@ class SqlLedger:
         self._thread = threading.Thread(target=self._write_all, name="ledger", daemon=True)
         self._waiting: list[Appending | Doing] = []
         self._lasting: list[Doing] = []
+        self._alone = False
         self._at_work: Batch | None = None
         self._scheduled = False
         self._closed = True
@@ -163,7 +164,8 @@ class SqlLedger:
         items, self._waiting = self._waiting, []
         if self._lasting:
             items[:0], self._lasting = self._lasting, []
-        self._at_work = Batch(items, self._holding, self._loop.time())
+        self._at_work = batch = Batch(items, self._holding, self._loop.time())
+        batch.alone, batch.live_until_s = self._alone, self._live_until_s
         self._orders.put(self._at_work)
 
     def _write_all(self) -> None:
@@ -263,6 +265,7 @@ class SqlLedger:
         )
         if await self.run(work):
             self._live_until_s = sent_s + self._times.life_s - self._times.margin_s
+            self._alone = await self.run(partial(holders.is_alone, holder_id=self._holding.holder_id))
             return
         log.warning("holder_lost", slot=self.slot, detail="this process stood still for too long")
         self._live_until_s = 0.0

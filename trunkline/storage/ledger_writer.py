@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from trunkline import observe
+from trunkline import clock, observe
 from trunkline.errors import Defect, StoreUnavailable, TrunklineError
+from trunkline.ids import NUMBER_SHIFT, first_number
 from trunkline.ports.ledger import Fenced
 from trunkline.storage import entries
 from trunkline.storage.database import FileConnection, connect, identity, write_lock_file
@@ -18,6 +19,8 @@ from trunkline.storage.write_lock import WriteLock
 LOCK_WAIT_S: Final = 1.4
 BUSY_S: Final = 0.4
 """Both together: after that long another writer means that the ledger cannot be written. Calls wait for 2 s at most."""
+LATE_MS: Final = 240_000
+"""Sums wait five minutes for a call to end; the rows of one that took nearly that long are looked at more closely."""
 CHECKPOINT_EVERY: Final = 256
 """Transactions. What they wrote goes from the log into the database then, after whoever waits has been told."""
 
@@ -50,13 +53,16 @@ class Doing:
 
 
 class Batch:
-    """What goes in one transaction, in order. `failed`: nothing of it was written."""
+    """What goes in one transaction, in order. `failed`: nothing of it was written. `alone`: no other process is known
+    that writes too. `live_until_s`: until then (clock.monotonic_s) nobody takes this process for dead."""
 
-    __slots__ = ("failed", "handed_over_s", "holding", "items", "told")
+    __slots__ = ("alone", "failed", "handed_over_s", "holding", "items", "live_until_s", "told")
 
     def __init__(self, items: Sequence[Appending | Doing], holding: Holding, handed_over_s: float) -> None:
         self.items = items
         self.holding = holding
+        self.alone = False
+        self.live_until_s = 0.0
         self.handed_over_s = handed_over_s
         self.failed: StoreUnavailable | None = None
         self.told = False
@@ -74,6 +80,8 @@ class LedgerWriter:
 
     def write(self, batch: Batch) -> None:
         """Sets the result or error of each item, or `failed` when the database could not do it. Raises nothing."""
+        if self._write_plain(batch):
+            return
         turn = self._lock.take(LOCK_WAIT_S)
         try:
             self._commit(self._current(), batch)
@@ -87,6 +95,26 @@ class LedgerWriter:
             batch.failed = StoreUnavailable("The ledger cannot be written (a defect).", retry_after_s=1.0)
         finally:
             self._lock.give(turn)
+
+    def _write_plain(self, batch: Batch) -> bool:
+        """Ends that change no balance are one statement, which is a transaction by itself: after each statement the
+        thread has to ask for the interpreter, which the loop has. False: nothing was written, and it is no such batch,
+        or something stands in its way.
+
+        Nobody need be told of such rows: while this holder lives, sums end before its oldest call, and wait for that.
+        """
+        now_ms = int(clock.now_s() * 1000)
+        if not batch.alone or clock.monotonic_s() >= batch.live_until_s:
+            return False
+        rows = entries.plain_rows(batch.items, first_number(now_ms - LATE_MS) << NUMBER_SHIFT)
+        if rows is None:
+            return False
+        try:
+            entries.insert(self._current(), rows)
+        except sqlite3.Error:
+            return False
+        self._since_checkpoint += 1
+        return True
 
     def checkpoint(self) -> None:
         """When it is due. Others wait meanwhile: only a log that was copied to its end begins anew."""
