@@ -78,9 +78,12 @@ class ChargedStore(Store):
         super().__init__(budgets)
         self.entries: list[Entry] = []
         self.journal: list[str] = []
+        self.repeated = 0
 
     def append(self, holder: int, entries: Sequence[Entry]) -> None:
-        fresh = [one for one in entries if one.entry_id not in {known.entry_id for known in self.entries}]
+        known = {one.entry_id for one in self.entries}
+        fresh = [one for one in entries if one.entry_id not in known]
+        self.repeated += len(entries) - len(fresh)
         for entry in fresh:
             opened = self.opened.get(entry.entry_id - ENTRY_ENDED)
             if kind_of(entry.entry_id) == ENTRY_ENDED and opened is None:

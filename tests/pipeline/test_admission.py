@@ -24,10 +24,12 @@ from tests.pipeline.charged import (
     play,
     tenancy,
 )
-from tests.pipeline.scripted import ANSWER, HELLO, Reply, refused, whole
+from tests.pipeline.scripted import ANSWER, HELLO, KEY, Reply, new_call, refused, whole
 from trunkline import errors
 from trunkline.catalog.prices import PriceOptions
 from trunkline.errors import BudgetExceeded
+from trunkline.pipeline.admission import Asking, admitted
+from trunkline.policy.metering import Demand
 from trunkline.ports.budgets import Budget
 
 
@@ -228,6 +230,29 @@ def test_what_is_remembered_of_a_key_ends_with_what_it_rests_on() -> None:
         charged.pipeline.settings = msgspec.structs.replace(settings, tariffs={("one/small", 0): None})
         costs.append(await cost())
         assert costs == [ANSWERED, ANSWERED, ANSWERED * 3 // 2, ANSWERED, ANSWERED, 0]
+
+    play(scene)
+
+
+def test_all_candidates_are_told_the_length_that_fits_each() -> None:
+    async def scene() -> None:
+        charged = Charged(budgets=[budget(AMPLE)])
+        call, settings = new_call(), charged.pipeline.settings
+        call.route = settings.routes.resolve("any")
+        call.key = charged.pipeline.keys.get(KEY)
+        candidates = []
+        for one, longest in zip(call.route.deployments, (300, 100, 9000), strict=True):
+            assert one.model is not None
+            model = msgspec.structs.replace(one.model, max_output_tokens=longest)
+            candidates.append(msgspec.structs.replace(one, model=model))
+        told: list[int] = []
+        asking = Asking(call, candidates, settings, Demand(text_bytes=5, open_ended=True), lambda: 2, told.append)
+        await admitted(charged.treasury, asking)
+        assert told == [100]
+        assert call.charge is not None
+        held = {name: demand.max_output for name, demand in call.charge.bill.demands.items()}
+        assert held == {"one/small": 300, "two/small": 100, "three/small": 4096}
+        call.charge.close(None, 200)
 
     play(scene)
 

@@ -135,6 +135,7 @@ def test_what_is_written_when(case: str, budgets: tuple[Budget, ...]) -> None:
     async def scene() -> None:
         charged = await Charged(*(make() for make in script), budgets=budgets).run(body)
         assert charged.journal == list(under if budgets else without)
+        assert charged.store.repeated == 0
         charged.all_is_free()
         assert charged.ended.cost_nanos == charged.charge.cost.cost_nanos
         assert [attempt_of(one.entry_id) for one in charged.entries if one.state == "released" and one.cost_nanos] == []
@@ -290,6 +291,7 @@ def test_how_it_was_served_decides_the_price() -> None:
         (((0.5, ROLE + TEXT), (100, TEXT)), 1),
         (((0.5, ROLE + TEXT + TEXT + TEXT), (100, FINISH)), 3),
         (((100, ROLE),), 0),
+        ((), 0),
     ],
 )
 def test_a_caller_who_leaves_a_stream_pays_for_what_came(
@@ -298,7 +300,7 @@ def test_a_caller_who_leaves_a_stream_pays_for_what_came(
     """What came from the provider, not what the caller had read by then."""
 
     async def scene() -> None:
-        charged = Charged(Reply(*script), budgets=budgets)
+        charged = Charged(Reply(*script, head_s=0 if script else 100), budgets=budgets)
         await charged.left(SHORT_STREAM, 2)
         ended = charged.ended
         assert (ended.state, ended.status, ended.estimated) == ("settled", 499, True)
@@ -326,6 +328,9 @@ def test_what_the_provider_counted_so_far_is_taken_for_what_it_is() -> None:
         await charged.left(SHORT_STREAM, 2)
         ended = charged.ended
         assert (ended.input_tokens, ended.output_tokens, ended.estimated) == (30, 5, True)
+        more = Charged(Reply((0.5, ROLE + counted), (0.5, 6 * TEXT), (100, FINISH)))
+        await more.left(SHORT_STREAM, 2)
+        assert (more.ended.input_tokens, more.ended.output_tokens) == (30, 7)
 
     play(scene)
 
@@ -443,6 +448,18 @@ def test_a_caller_who_leaves_while_his_call_is_opened_leaves_nothing_open() -> N
         assert charged.journal[3:] == ["open 1", "released 1"]
         assert charged.transport.asked == ["one"]
         charged.all_is_free()
+
+    play(scene)
+
+
+def test_a_stream_that_is_beyond_its_hold_at_once_is_nobodys() -> None:
+    """None of it went out."""
+
+    async def scene() -> None:
+        charged = await Charged(Reply((0, ROLE + 11 * TEXT), (1, FINISH)), budgets=[budget(90_000)]).run(SHORT_STREAM)
+        charged.refused(BudgetExceeded)
+        assert charged.journal == ["open 1", "sent one", "released 1"]
+        assert charged.client.log == []
 
     play(scene)
 

@@ -31,6 +31,7 @@ from trunkline import clock
 from trunkline.errors import BudgetExceeded, ClientGone, StoreUnavailable
 from trunkline.ids import ENTRY_ENDED, EPOCH_MS, KeyId, entry_id, first_number, number_of
 from trunkline.pipeline import protocols
+from trunkline.pipeline.holds import Part
 from trunkline.pipeline.treasury import FIRST_RATE, INSIST_S, SLACK_MS, Debt
 from trunkline.ports.budgets import Budget
 from trunkline.ports.ledger import Entry
@@ -55,8 +56,10 @@ def test_a_ledger_that_cannot_be_written(budgets: tuple[Budget, ...], free: bool
         await charged.run(SHORT_STREAM if stream else SHORT)
         if not free:
             assert isinstance(charged.error, StoreUnavailable)
-            assert charged.journal == []
             assert seconds() == 0
+            charged.money.refuses = 0
+            await asyncio.sleep(2)
+            assert charged.journal == []
             charged.all_is_free()
             return
         assert charged.error is None
@@ -96,8 +99,11 @@ def test_a_settlement_that_cannot_commit_waits_and_is_written_once(
         loop = asyncio.get_running_loop()
         loop.call_later(1.5, setattr, charged.money, "refuses", 10**6)
         loop.call_later(2 + down_s, setattr, charged.money, "refuses", 0)
+        held: list[int] = []
+        loop.call_later(2.3, lambda: held.extend(part.piece.held for part in _parts(charged)))
         await charged.run(SHORT_STREAM if stream else SHORT)
         waited = seconds() - 2
+        assert held == ([charged.charge._held] if budgets else [])
         if down_s < INSIST_S:
             assert charged.error is None
             assert down_s <= waited <= down_s + 1
@@ -107,11 +113,7 @@ def test_a_settlement_that_cannot_commit_waits_and_is_written_once(
             assert waited == INSIST_S
             assert DONE not in charged.client.written
             assert charged.answer is None
-            if budgets:
-                # It holds what it held until that is written.
-                [purse] = charged.treasury.funds.purses._purses.values()
-                assert purse.piece is not None
-                assert purse.piece.held == charged.charge._held
+            assert [part.piece.held for part in _parts(charged)] == ([charged.charge._held] if budgets else [])
             await asyncio.sleep(60)
         assert [line for line in charged.journal if line.startswith("settled")] == [f"settled 1: {ANSWERED}"]
         charged.all_is_free()
@@ -140,6 +142,26 @@ def test_a_caller_who_leaves_while_the_settlement_waits_pays_all_the_same(budget
             await charged.settled()
             assert [line for line in charged.journal if line.startswith("settled")] == [f"settled 1: {ANSWERED}"]
             charged.all_is_free()
+
+    play(scene)
+
+
+@EITHER
+def test_a_settlement_that_is_refused_when_the_caller_has_left_is_written_all_the_same(
+    budgets: tuple[Budget, ...],
+) -> None:
+    async def scene() -> None:
+        charged = Charged(whole(after_s=2), budgets=budgets)
+        loop = asyncio.get_running_loop()
+        loop.call_later(1.5, setattr, charged.money, "stands_still", True)
+        loop.call_later(3.5, setattr, charged.money, "refuses", 1)
+        loop.call_later(3.5, setattr, charged.money, "stands_still", False)
+        await charged.left(SHORT, 3)
+        await asyncio.sleep(1)
+        charged.money.write()
+        await asyncio.sleep(1)
+        assert [line for line in charged.journal if line.startswith("settled")] == [f"settled 1: {ANSWERED}"]
+        charged.all_is_free()
 
     play(scene)
 
@@ -292,6 +314,11 @@ def test_a_debt_is_held_for_until_it_is_paid() -> None:
             assert (part.piece.held, part.piece.free) == (0, free + 700)
 
     play(scene)
+
+
+def _parts(charged: Charged) -> list[Part]:
+    hold = charged.charge._hold
+    return [] if hold is None else list(hold.parts())
 
 
 def entry(number: int) -> Entry:
