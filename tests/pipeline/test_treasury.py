@@ -73,6 +73,22 @@ def test_a_ledger_that_cannot_be_written(budgets: tuple[Budget, ...], free: bool
     play(scene)
 
 
+def test_a_call_that_could_not_be_opened_is_the_ledgers_to_end() -> None:
+    """Should the disk have taken it after all, nobody else ends it in other words."""
+
+    async def scene() -> None:
+        charged = Charged(whole(), budgets=[budget(AMPLE)])
+        await charged.run(SHORT)
+        charged.money.refuses = 1
+        await charged.run(SHORT)
+        charged.refused(StoreUnavailable)
+        await asyncio.sleep(2)
+        assert charged.journal == ["open 1", "sent one", f"settled 1: {ANSWERED}"]
+        charged.all_is_free()
+
+    play(scene)
+
+
 def test_a_ledger_that_fails_while_the_provider_answers_refuses_a_stream_before_its_first_byte() -> None:
     async def scene() -> None:
         charged = Charged(Reply((2, ROLE + TEXT), (1, FINISH + USAGE + DONE)))
