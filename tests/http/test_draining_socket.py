@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from trunkline.http.draining_socket import SOCKET, DrainingSocket
+from trunkline.http.forwarded import TrustedProxies
 from trunkline.http.lifecycle import configured
 
 HANDSHAKE = (
@@ -33,8 +35,13 @@ class Transport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return {"peername": ("127.0.0.1", 5), "sockname": ("127.0.0.1", 8080)}.get(name, default)
 
-async def connected(*, heeds: bool) -> tuple[DrainingSocket, Transport, list[str]]:
+
+async def connected(
+    *, heeds: bool, proxies: TrustedProxies | None = None, head: bytes = HANDSHAKE
+) -> tuple[DrainingSocket, Transport, list[str]]:
     """After the upgrade; `heeds`: the application wants to hear of the end."""
     calls: list[str] = []
     accepted = asyncio.Event()
@@ -48,12 +55,15 @@ async def connected(*, heeds: bool) -> tuple[DrainingSocket, Transport, list[str
         while (await receive())["type"] != "websocket.disconnect":
             pass
 
-    config = Config(application, ws=DrainingSocket, log_config=None)
+    config = Config(application, ws=DrainingSocket, log_config=None, proxy_headers=False)
     config.load()
-    socket = DrainingSocket(config, ServerState(), {})
+    state: Any = ServerState()
+    if proxies is not None:
+        state.trusted = proxies
+    socket = DrainingSocket(config, state, {})
     transport = Transport()
     socket.connection_made(transport)
-    socket.data_received(HANDSHAKE)
+    socket.data_received(head)
     await accepted.wait()
     transport.written = b""
     return socket, transport, calls
@@ -84,6 +94,19 @@ async def test_one_that_has_closed_already_is_not_asked_again() -> None:
     await socket.send({"type": "websocket.close", "code": 1000, "reason": ""})
     socket.shutdown()
     assert (calls, transport.closed) == ([], True)
+    await end(socket)
+
+
+@pytest.mark.parametrize(
+    ("networks", "client"),
+    [(("127.0.0.0/8",), "203.0.113.5"), (("10.0.0.0/8",), "127.0.0.1"), ((), "127.0.0.1"), (None, "127.0.0.1")],
+)
+async def test_the_client_is_whom_a_trusted_proxy_names(networks: tuple[str, ...] | None, client: str) -> None:
+    proxies = None if networks is None else TrustedProxies(networks)
+    head = HANDSHAKE.removesuffix(b"\r\n") + b"x-forwarded-for: 198.51.100.9, 203.0.113.5\r\n\r\n"
+    socket, _, _ = await connected(heeds=False, proxies=proxies, head=head)
+    assert socket.scope["client"] is not None
+    assert socket.scope["client"][0] == client
     await end(socket)
 
 
