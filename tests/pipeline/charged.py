@@ -147,6 +147,8 @@ class JournalTransport(ScriptedTransport):
     journal: list[str]
 
     async def send(self, request: UpstreamRequest) -> Reply:
+        if request.before_sending is not None:
+            request.before_sending()
         self.journal.append("sent " + request.origin.host.partition(".")[0])
         return await super().send(request)
 

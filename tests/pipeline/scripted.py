@@ -82,6 +82,8 @@ class ScriptedTransport:
         self.given: list[Reply] = []
 
     async def send(self, request: UpstreamRequest) -> Reply:
+        if request.before_sending is not None:
+            request.before_sending()
         self.requests.append(request)
         reply = self.script.pop(0)
         if isinstance(reply, Exception):

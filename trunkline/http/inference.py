@@ -51,11 +51,23 @@ def user_agent_of(named: Mapping[bytes, bytes]) -> str | None:
     return None if agent is None else agent[:AGENT_LIMIT].decode("latin-1")
 
 
-def tag_of(named: Mapping[bytes, bytes], headers: tuple[bytes, ...]) -> str | None:
-    """What the caller files his call under. Raises InvalidRequest."""
-    value = next((named[name] for name in headers if name in named), None)
-    if value is None:
-        return None
+def tag_of(headers: Headers, named: Mapping[bytes, bytes], names: tuple[bytes, ...]) -> str | None:
+    """What the caller files his call under; `named` is `dict(headers)`. Raises InvalidRequest, also for two different
+    tags: whoever adds a header on the way must not choose whose budget pays."""
+    found: bytes | None = None
+    for name in names:
+        value = named.get(name)
+        if value is None:
+            continue
+        if (found is not None and value != found) or (
+            len(named) != len(headers) and any(other == name and more != value for other, more in headers)
+        ):
+            raise InvalidRequest("Two different tags were sent; send one.", param="x-trunkline-tag")
+        found = value
+    return None if found is None else _checked_tag(found)
+
+
+def _checked_tag(value: bytes) -> str:
     tag = value.decode("utf-8", "replace")
     if not tag or len(tag) > TAG_LIMIT or not tag.isprintable() or "\ufffd" in tag:
         raise InvalidRequest(f"A tag is 1 to {TAG_LIMIT} printable characters.", param="x-trunkline-tag")
@@ -184,7 +196,7 @@ class HttpClient:
     @property
     def tag(self) -> str | None:
         """Raises InvalidRequest."""
-        return tag_of(self.named, self._facts.tag_headers)
+        return tag_of(self._scope["headers"], self.named, self._facts.tag_headers)
 
     @property
     def address(self) -> str:

@@ -105,8 +105,7 @@ class ResponseCallRoutes:
     async def input_tokens(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = ResponsesClient(scope, receive, send, self._inference)
         run = self._services.counting.run
-        await self._inference.to_its_end(client, protocols.RESPONSES.endpoint, lambda call: run(call, client, self._counted)
-        )
+        await self._inference.to_its_end(client, "count_tokens", lambda call: run(call, client, self._counted))
 
     async def compact(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = ResponsesClient(scope, receive, send, self._inference)

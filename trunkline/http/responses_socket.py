@@ -68,7 +68,7 @@ class ResponsesSocketRoute:
         await receive()
         try:
             await self._door.identify(scope, named)
-            tag = tag_of(named, self._limits.tag_headers)
+            tag = tag_of(scope["headers"], named, self._limits.tag_headers)
         except TrunklineError as error:
             await _refuse(error, receive, send, request_id_of(named, self._call_ids.new()))
             return

@@ -53,8 +53,11 @@ KEY_ROUTES: Mapping[str, KeyRoute] = {
     "translations": "audio",
     "rerank": "rerank",
     "moderations": "moderations",
+    "anthropic_messages": "messages",
+    "openai_responses": "responses",
+    "gemini": "generate",
 }
-"""What a key must be allowed to use, by the endpoint; `chat` for the others."""
+"""What a key must be allowed to use, by the endpoint, else by the protocol; `chat` for the others."""
 
 
 class CompatOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -210,7 +213,7 @@ class Pipeline:
             timers = settings.timers
             if asked.total_s is not None:
                 timers = msgspec.structs.replace(timers, total_s=asked.total_s)
-            before = call.charge.check_live if call.charge is not None and call.charge.is_capped else None
+            before = call.charge.goes_out if call.charge is not None else None
             crossing = Crossing(account_id, call.trace, timers, inbound.stream, before)
             sending = _Sending(call, asked, candidates, settings, crossing)
             if not inbound.stream:
@@ -226,7 +229,7 @@ class Pipeline:
         key = call.key = self.keys.get(credential) or await self.keys.lookup(credential)
         if key.limits is not None:
             key_policy.require_address(key, client.address or None)
-            key_policy.require_route(key, KEY_ROUTES.get(call.endpoint, "chat"))
+            key_policy.require_route(key, KEY_ROUTES.get(call.endpoint) or KEY_ROUTES.get(call.protocol, "chat"))
         call.tag = client.tag
         call.user_agent = client.user_agent
         call.identified_at = clock.monotonic_s()

@@ -203,7 +203,6 @@ class Charge:
             self._held = self._bound_of(deployment) or 0
         self.most_tokens = ENDLESS
         self._attempt = call.attempts
-        self._sent = True
         if call.delivery is not None and call.delivery.started:
             # The headers are out, under an attempt that has failed since.
             await self.begins()
@@ -227,17 +226,16 @@ class Charge:
                 self._attempt = 0  # should it be written after all, the ledger ends it
                 raise
             self._pending.clear()
-            self.check_live()
             self.most_tokens = self.bill.demands[deployment.model_id].output_tokens
-            self._sent = True
             return
         raise StoreUnavailable("The budgets of this call keep changing; try again.", retry_after_s=1.0)
 
-    def check_live(self) -> None:
-        """Right before a request goes out. Raises StoreUnavailable when this process stood still for so long that what
-        is held may be somebody else's by now."""
+    def goes_out(self) -> None:
+        """Just before the first byte goes to a provider. Raises StoreUnavailable when it must not."""
         if self._hold is not None and clock.monotonic_s() >= self._treasury.ledger.live_until_s():
+            # Stopped for so long that what is held may be somebody else's by now.
             raise StoreUnavailable("The gateway was held up; nothing was sent. Try again.", retry_after_s=1.0)
+        self._sent = True
 
     def failed(self, status: int = 502) -> None:
         """The attempt has failed, with nothing of it gone to the caller: nobody pays for it."""

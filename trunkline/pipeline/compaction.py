@@ -64,7 +64,7 @@ class Compacting:
                 asking = Asking(call, candidates, settings, RESPONSES.demand(inbound), estimated)
                 candidates = await admission.admitted(treasury, asking)
             call.admitted_at = clock.monotonic_s()
-            before = call.charge.check_live if call.charge is not None and call.charge.is_capped else None
+            before = call.charge.goes_out if call.charge is not None else None
             crossing = Crossing(account_id, call.trace, settings.timers, False, before)
             return await self._send(_Sending(call, request, settings, crossing), candidates)
 

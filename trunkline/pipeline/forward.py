@@ -188,7 +188,7 @@ class Forwarder:
                     candidates = await admission.admitted(self._pipeline.treasury, asking)
                 call.admitted_at = clock.monotonic_s()
                 timers, streaming = _pace(settings.timers, endpoint, asked)
-                before = call.charge.check_live if call.charge is not None and call.charge.is_capped else None
+                before = call.charge.goes_out if call.charge is not None else None
                 crossing = Crossing(key.account_id, call.trace, timers, streaming, before)
                 sending = _Sending(call, client, endpoint, asked, settings, crossing)
                 if not call.stream or (isinstance(asked, Upload) and not asked.ended):
