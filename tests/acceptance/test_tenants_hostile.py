@@ -192,6 +192,17 @@ def test_what_is_others_is_not_there(town: Town) -> None:
     assert _told(town) == told_before, "and nothing happened to them"
 
 
+def test_lists_hold_nothing_of_others(town: Town) -> None:
+    ids = {one for name, one in town.theirs.ids.items() if name not in ("user_id", "rate_limit_id")}
+    wrong = []
+    for (method, path), said in town.operations().items():
+        if method == "GET" and "{" not in path:
+            for who in ("plain", "viewer", "manager", "admin"):
+                found = town.ask(who, method, path + ("?start_time=1" if _needs_start(said) else ""))
+                wrong += [(path, who, one) for one in (*ids, town.theirs.id) if one in found.text]
+    assert not wrong
+
+
 def _unknown_like(known: str) -> str:
     """An id of the same shape that nobody has."""
     return re.sub(r"[0-9A-Za-z]{8}$", "00000000", known)
