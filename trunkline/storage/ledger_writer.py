@@ -76,6 +76,7 @@ class LedgerWriter:
         self._late = late
         self._lock = WriteLock(write_lock_file(path))
         self._connection: FileConnection | None = None
+        self._quick: FileConnection | None = None
         self._since_checkpoint = 0
 
     def write(self, batch: Batch) -> None:
@@ -102,6 +103,7 @@ class LedgerWriter:
         or something stands in its way.
 
         Nobody need be told of such rows: while this holder lives, sums end before its oldest call, and wait for that.
+        Nor is there a queue for one statement: where another writes, the longer way waits for its turn.
         """
         now_ms = int(clock.now_s() * 1000)
         if not batch.alone or clock.monotonic_s() >= batch.live_until_s:
@@ -110,8 +112,8 @@ class LedgerWriter:
         if rows is None:
             return False
         try:
-            entries.insert(self._current(), rows)
-        except sqlite3.Error:
+            entries.insert(self._impatient(), rows)
+        except Exception:  # the longer way meets it again, and says what it was
             return False
         self._since_checkpoint += 1
         return True
@@ -130,6 +132,9 @@ class LedgerWriter:
             self._lock.give(turn)
 
     def close(self) -> None:
+        if self._quick is not None:
+            self._quick.close()
+            self._quick = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -182,10 +187,22 @@ class LedgerWriter:
             self._connection = _open(self._path)
         return self._connection
 
+    def _impatient(self) -> FileConnection:
+        """A second connection, which does not wait for other writers."""
+        file = self._current().file
+        if self._quick is None or self._quick.file != file:
+            if self._quick is not None:
+                self._quick.close()
+            self._quick = _open(self._path, 0.0)
+        return self._quick
+
     def _renew(self) -> None:
         """A connection that has failed is left; opened before the other is closed, a new one keeps what SQLite knows of
         the log: a transaction whose commit failed is not found in it again."""
         before, self._connection = self._connection, None
+        if self._quick is not None:
+            self._quick.close()
+            self._quick = None
         try:
             self._connection = _open(self._path)
         except sqlite3.Error:
@@ -194,8 +211,8 @@ class LedgerWriter:
             before.close()
 
 
-def _open(path: Path) -> FileConnection:
-    connection = connect(path, BUSY_S)
+def _open(path: Path, busy_s: float = BUSY_S) -> FileConnection:
+    connection = connect(path, busy_s)
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     # Opens the log, which a connection does with its first statement that reads.
     connection.execute("SELECT 1 FROM holders LIMIT 1").fetchall()
