@@ -245,7 +245,7 @@ def expiry(wanted: KeyRequest | KeyChangeRequest, now_s: float) -> float | Unset
     if given is UNSET or given is None:
         return given
     if isinstance(given, int):
-        return float(given)
+        return given
     if not _ISO.fullmatch(given.strip()):
         return now_s + seconds(given, param)
     try:

@@ -19,6 +19,7 @@ from trunkline import clock
 from trunkline.errors import InvalidRequest, NotFound
 from trunkline.http.organization_routes import PREFIX, Asked, route
 from trunkline.http.renaming import renamed
+from trunkline.http.usage_pages import added
 from trunkline.ids import AccountId, KeyId
 from trunkline.money import usd_text
 from trunkline.ports.keys import KeyFilter, Keys
@@ -324,12 +325,8 @@ def _summed(results: Iterable[tuple[Labels, UsageResult]], without: frozenset[st
         sums = result.sums
         if result.endpoint in without or not (sums.requests or sums.cost_nanos):
             continue
-        found[labels] = _add(found[labels], sums) if labels in found else sums
+        found[labels] = added((found[labels], sums)) if labels in found else sums
     return found
-
-
-def _add(left: Sums, right: Sums) -> Sums:
-    return Sums(**{name: getattr(left, name) + getattr(right, name) for name in Sums.__struct_fields__})
 
 
 def _cost(labels: dict[str, Any], sums: Sums) -> msgspec.Struct:
