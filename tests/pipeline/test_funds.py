@@ -172,7 +172,7 @@ async def test_after_a_second_slices_are_larger_again(clocks: Clocks) -> None:
     funds = world.processes[0].funds
     await world.get(funds.asked("a"))
     await world.get(funds.hold(ONE, 1))
-    assert idle(world) == 0
+    assert world.store.pots[0].leased == 1
     clocks.ticks_s += RECALL_S
     await world.get(funds.hold(ONE, 1))
     assert idle(world) > 0
@@ -271,15 +271,31 @@ async def test_what_was_leased_for_a_call_that_left_is_not_lost() -> None:
     assert process.funds.take(ONE, 5) is not None
 
 
-async def test_what_was_leased_for_a_call_that_left_goes_back_if_others_wait() -> None:
+async def test_what_was_leased_for_a_call_that_left_goes_back_if_others_are_short() -> None:
     world = World(a=1000)
     process = world.processes[0]
+    await world.get(process.funds.asked("a"))
     leaving = asyncio.ensure_future(process.funds.hold(ONE, 5))
     await world.turn()
-    asked = asyncio.ensure_future(process.funds.asked("a"))
     leaving.cancel()
-    await world.write_until(asked.done)
+    await world.written()
     assert world.store.pots[0].leased == 0
+
+
+async def test_a_part_of_what_a_call_needs_does_not_wait_for_the_rest_if_others_are_short() -> None:
+    world = World(a=100, b=100)
+    process = world.processes[0]
+    running = await world.get(process.funds.hold(ONE, 10))
+    await world.get(process.funds.asked("b"))
+    waiting = asyncio.ensure_future(process.funds.hold(funding("a", "b"), 2))
+    await world.turn()
+    assert running.extend(2, MONDAY)
+    process.write()
+    await world.turn()
+    assert world.store.pots[1].leased == 2
+    assert (idle(world, 0, "b"), waiting.done()) == (0, False)
+    await world.write_until(waiting.done)
+    assert world.store.pots[1].leased == 2
 
 
 async def test_a_fenced_lease_is_left_and_another_taken() -> None:

@@ -17,6 +17,8 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import AsyncExitStack
 
+import msgspec
+
 from trunkline import clock
 from trunkline.errors import BudgetExceeded, Defect, StoreUnavailable
 from trunkline.observe import logger
@@ -336,7 +338,8 @@ class Funds:
         for source, nanos in short:
             refusal = self.purses.of(source.id).remembered(nanos)
             if refusal is not None:
-                return refusal
+                # Another account may have been told it, which knows more of the source, or less.
+                return msgspec.structs.replace(refusal, source=source)
         return None
 
     def _purses_of(self, needs: Sequence[Need]) -> list[Purse]:
@@ -361,22 +364,25 @@ def _seen(leasing: asyncio.Future[tuple[Leased, ...]]) -> None:
 
 def _needs(funding: Funding, demands: Sequence[tuple[str, int]]) -> list[Need]:
     """Of each source what the dearest model needs that it pays for."""
+    most = max([nanos for _, nanos in demands])
     needs = []
     for source in funding.sources:
-        most = max((nanos for model, nanos in demands if source.pays_for(model)), default=0)
-        if most:
-            needs.append((source, most))
+        nanos = most
+        if source.models is not None:
+            nanos = max([nanos for model, nanos in demands if model in source.models], default=0)
+        if nanos:
+            needs.append((source, nanos))
     return needs
 
 
 def _over(part: Part) -> BudgetExceeded:
-    leased = part.piece.leased
+    leased, is_above = part.piece.leased, part.source.is_above
     return BudgetExceeded(
         f"The period of the budget of the {part.source.scope} ended while this call was under way; no more than it held"
         " then can be spent on it.",
         scope=part.source.scope,
-        limit_nanos=leased.limit_nanos,
-        used_nanos=leased.spent_nanos,
-        held_nanos=leased.leased_nanos,
+        limit_nanos=None if is_above else leased.limit_nanos,
+        used_nanos=0 if is_above else leased.spent_nanos,
+        held_nanos=0 if is_above else leased.leased_nanos,
         resets_at=leased.period_end,
     )

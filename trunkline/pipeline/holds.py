@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from trunkline.errors import Defect
 from trunkline.pipeline.scopes import Funding, Source
@@ -14,15 +14,16 @@ Need = tuple[Source, int]
 
 
 class Part:
-    """What a hold has of one slice, and `paid` of it. `more` is of the same pot, taken when the hold was extended."""
+    """What a hold has of one slice, and `paid` of it. `more` is of the same pot, added when the hold was extended."""
 
-    __slots__ = ("more", "nanos", "paid", "piece", "source")
+    __slots__ = ("is_added", "more", "nanos", "paid", "piece", "source")
 
     def __init__(self, source: Source, piece: Slice, nanos: int) -> None:
         self.source = source
         self.piece = piece
         self.nanos = nanos
         self.paid = 0
+        self.is_added = False
         self.more: Part | None = None
 
 
@@ -32,7 +33,7 @@ class Hold:
     What ends a hold frees the rest of it at once, so hand its entry to the ledger before anything else is awaited.
     """
 
-    __slots__ = ("_firsts", "_freed", "funding", "is_open")
+    __slots__ = ("_freed", "_parts", "funding", "is_open")
 
     def __init__(
         self, funding: Funding, freed: Callable[[Slice], None], needs: Sequence[Need], slices: Sequence[Slice]
@@ -41,26 +42,24 @@ class Hold:
         self.funding = funding
         self.is_open = True
         self._freed = freed
-        self._firsts = [Part(source, piece, nanos) for (source, nanos), piece in zip(needs, slices, strict=True)]
+        self._parts = [Part(source, piece, nanos) for (source, nanos), piece in zip(needs, slices, strict=True)]
 
-    def parts(self) -> Iterator[Part]:
-        for first in self._firsts:
-            part: Part | None = first
-            while part is not None:
-                yield part
-                part = part.more
+    def parts(self) -> Sequence[Part]:
+        return self._parts
 
     def draws(self) -> tuple[Draw, ...]:
         """For the entry that opens an attempt: what is held."""
         self._check_open()
-        return tuple([part.piece.draw(part.nanos) for part in self.parts()])
+        return tuple([part.piece.draw(part.nanos) for part in self._parts])
 
     def settled(self, cost_nanos: int, model_id: str) -> tuple[Draw, ...]:
         """For the entry that ends the call: what is spent, by the sources that pay for the model that served it."""
         self._check_open()
         self.is_open = False
         draws = []
-        for first in self._firsts:
+        for first in self._parts:
+            if first.is_added:
+                continue
             part, charged = first, first.source.pays_for(model_id)
             left = cost_nanos if charged else 0
             while part.more is not None:
@@ -76,15 +75,15 @@ class Hold:
         if not self.is_open:
             return ()
         self.is_open = False
-        return tuple([self._settle(part, 0, charged=False) for part in self.parts()])
+        return tuple([self._settle(part, 0, charged=False) for part in self._parts])
 
     def within(self, at_ms: int) -> int:
         """That moment (milliseconds since 1970), or the nearest to it within the periods that pay: since the hold was
         taken midnight may have come, and the clock may have been set back."""
-        for part in self._firsts:
+        for part in self._parts:
             if at_ms >= part.piece.period_end * 1000:
                 at_ms = int(part.piece.period_end) * 1000 - 1
-        for part in self._firsts:
+        for part in self._parts:
             if at_ms < part.piece.leased.period_start * 1000:
                 at_ms = int(part.piece.leased.period_start) * 1000
         return at_ms
@@ -94,7 +93,7 @@ class Hold:
         if self.is_open:
             raise Defect("a hold that has not ended cannot be opened again")
         self.is_open = True
-        for part in self.parts():
+        for part in self._parts:
             part.piece.reopen(part.nanos, part.paid)
 
     def extend(self, nanos: int, now_s: float) -> bool:
@@ -112,16 +111,17 @@ class Hold:
         lasts = {part.source.id: part for part in self.lasts()}
         for (source, nanos), piece in zip(needs, slices, strict=True):
             last = lasts.get(source.id)
-            if last is None:
-                self._firsts.append(Part(source, piece, nanos))
-            elif last.piece is piece:
+            if last is not None and last.piece is piece:
                 last.nanos += nanos
-            else:
-                last.more = Part(source, piece, nanos)
+                continue
+            part = Part(source, piece, nanos)
+            self._parts.append(part)
+            if last is not None:
+                last.more, part.is_added = part, True
 
     def lasts(self) -> list[Part]:
         """The part of each source that grows."""
-        return [part for part in self.parts() if part.more is None]
+        return [part for part in self._parts if part.more is None]
 
     def _settle(self, part: Part, cost: int, *, charged: bool) -> Draw:
         piece = part.piece

@@ -156,7 +156,7 @@ class Slice:
 def hold_all(slices: Sequence[Slice], amounts: Sequence[int], now_s: float) -> bool:
     """Holds each amount from the slice in its place, or nothing at all: False."""
     for piece, nanos in zip(slices, amounts, strict=True):
-        if not piece.covers(nanos, now_s):
+        if piece.free < nanos or piece.state is not LIVE or now_s >= piece.period_end:
             return False
     for piece, nanos in zip(slices, amounts, strict=True):
         piece.hold(nanos)
