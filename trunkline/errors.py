@@ -87,8 +87,8 @@ class MethodNotAllowed(NotFound):
 
 class BudgetExceeded(Refused):
     """`scope` is the narrowest that the call does not fit, such as `key` or `account acct_…`. Amounts are nano-dollars:
-    `used` is spent for good, `held` is what calls under way may still spend. `resets_at`: Unix seconds, None is never.
-    """
+    `used` is spent for good, `held` is what calls under way may still spend; without a `limit_nanos` they are not the
+    caller's to know. `resets_at`: Unix seconds, None is never."""
 
     default_code = "budget_exceeded"
 
@@ -97,7 +97,7 @@ class BudgetExceeded(Refused):
         message: str,
         *,
         scope: str = "",
-        limit_nanos: int = 0,
+        limit_nanos: int | None = None,
         used_nanos: int = 0,
         held_nanos: int = 0,
         resets_at: float | None = None,

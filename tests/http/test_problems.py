@@ -65,6 +65,22 @@ def test_a_budget_that_is_used_up_says_its_figures_and_that_asking_again_is_no_u
     assert json.loads(anthropic.body)["error"] == {"type": "billing_error", "message": "x", **FIGURES}
     event = problems.error_event(BROKE, "openai", "req-1")
     assert json.loads(event.removeprefix(b"data: "))["error"]["limit"] == 50
+    google = json.loads(problems.problem(BROKE, "google", "req-1").body)["error"]
+    assert (google["code"], google["message"]) == (402, "x")
+    [info] = google["details"]
+    assert (info["@type"], info["reason"]) == ("type.googleapis.com/google.rpc.ErrorInfo", "budget_exceeded")
+    assert info["metadata"] == {
+        "scope": "key", "limit": "50", "used": "49.999999999", "held": "0.000000001", "resets_at": "1800000000"
+    }  # fmt: skip
+    assert b'"details"' in problems.error_event(BROKE, "google", "req-1")
+
+
+def test_of_an_account_above_no_figures_are_told() -> None:
+    error = errors.BudgetExceeded("x", scope="account above this one", code="insufficient_credits")
+    said = json.loads(problems.problem(error, "openai", "req-1").body)["error"]
+    assert {name: said[name] for name in said if name not in ("message", "type", "param", "code")} == {
+        "scope": "account above this one", "resets_at": None
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)

@@ -144,9 +144,13 @@ class Recording(Ledger):
 
 
 class JournalTransport(ScriptedTransport):
+    """`dials_s`: so long it takes to a connection."""
+
     journal: list[str]
+    dials_s = 0.0
 
     async def send(self, request: UpstreamRequest) -> Reply:
+        await asyncio.sleep(self.dials_s)
         if request.before_sending is not None:
             request.before_sending()
         self.journal.append("sent " + request.origin.host.partition(".")[0])
@@ -183,7 +187,7 @@ class Charged(Played):
     ) -> None:
         """`credit`: what the account has in its wallet; `tenant` are further fields of it."""
         super().__init__(*script)
-        self.transport = JournalTransport(*script)
+        self.transport = self.provider = JournalTransport(*script)
         self.ledger = Recording()
         self.pipeline = pipeline(
             self.transport, self.ledger, aliases=aliases, prices=PRICES if prices is None else prices

@@ -20,6 +20,7 @@ from trunkline.providers.protocols import PROTOCOLS
 from trunkline.providers.transport import Headers
 from trunkline.translation.exchange import Answer, Request
 from trunkline.translation.streams import StreamWriter
+from trunkline.wire.usage import Usage
 
 JSON = dict[str, Any]
 NOW = 1_800_000_000.0
@@ -145,6 +146,8 @@ def streamed(arguments: str) -> bytes:
 class Quill:
     """A pen that writes down who used it."""
 
+    response_id = "resp_ours"
+
     def __init__(self, protocol: CallerProtocol) -> None:
         self._translator = protocol.spoken.translator
         self.used: list[str] = []
@@ -162,3 +165,16 @@ class Quill:
 
     async def keep(self) -> None:
         self.used.append("keep")
+
+
+class Pricing:
+    """What a charge is to the ways."""
+
+    warnings = ("skipped one",)
+
+    def __init__(self) -> None:
+        self.seen: list[Usage | None] = []
+
+    def price(self, usage: Usage | None, seen_tokens: int | None = None) -> Usage:
+        self.seen.append(usage)
+        return usage or Usage(input_tokens=1, output_tokens=1)

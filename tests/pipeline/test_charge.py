@@ -402,6 +402,25 @@ def test_a_lease_that_has_ended_is_leased_again(fences: int) -> None:
     play(scene)
 
 
+def test_what_was_opened_under_another_slot_is_not_sent() -> None:
+    """This process was taken for dead and registered anew while the call waited for a connection."""
+
+    async def scene() -> None:
+        charged = Charged(whole(), budgets=[budget(AMPLE)])
+        asyncio.get_running_loop().call_later(1, charged.treasury.registered, 3, 0)
+        charged.provider.dials_s = 2.0
+        await charged.run(SHORT)
+        charged.refused(StoreUnavailable)
+        assert charged.journal == ["open 1", "released 1"]
+        free = Charged(whole())
+        asyncio.get_running_loop().call_later(1, free.treasury.registered, 3, 0)
+        free.provider.dials_s = 2.0
+        await free.run(SHORT)
+        assert free.journal == ["sent one", f"settled 1: {ANSWERED}"]
+
+    play(scene)
+
+
 def test_a_process_that_stood_still_sends_nothing() -> None:
     async def scene() -> None:
         for stream in (SHORT, SHORT_STREAM):

@@ -5,7 +5,7 @@ import msgspec
 from tests.pipeline.purse_world import World, funding
 from trunkline.errors import BudgetExceeded, BudgetUnavailable
 from trunkline.pipeline.purses import Refusal
-from trunkline.pipeline.scopes import Source
+from trunkline.pipeline.scopes import ABOVE, Source
 from trunkline.ports.budgets import Leased
 
 ONE = funding("a")
@@ -37,6 +37,10 @@ def test_a_refusal_with_figures_tells_them() -> None:
         " calls under way."
     )
     wallet = msgspec.structs.replace(LEASED, source="wallet:acct_1")
+    above = Refusal(Source("b", ABOVE, is_above=True), 2_000_000_000, 0, 500_000_000, LEASED).error()
+    assert isinstance(above, BudgetExceeded)
+    assert above.message == "This call may cost $2, which the budget of the account above this one does not cover."
+    assert (above.limit_nanos, above.used_nanos, above.held_nanos) == (None, 0, 0)
     assert Refusal(Source("wallet:acct_1", "account acct_1"), 1, 0, 0, wallet).error().code == "insufficient_credits"
 
 

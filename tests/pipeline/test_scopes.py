@@ -83,7 +83,18 @@ def test_what_a_refusal_calls_them() -> None:
         )
     )
     named = {source.id: source.scope for source in funding(made, tag="blue").sources}
-    assert named == {"k": "key", "t": "tag blue", "wallet:acct_app": "account acct_app", "a": "account acct_team"}
+    assert named == {"k": "key", "t": "tag blue", "wallet:acct_app": "account acct_app", "a": "account above this one"}
+
+
+def test_what_is_of_an_account_above_is_not_named() -> None:
+    made = Scopes(
+        tenancy(
+            budget("tag-team", "tag", "blue", account=TEAM), budget("model-team", "model", "*", account=TEAM),
+            budget("a", "account", TEAM), budget("t", "tag", "blue"), team={"has_credit": True},
+        )
+    )  # fmt: skip
+    above = {source.id: source.is_above for source in funding(made, tag="blue").sources}
+    assert above == {"t": False, "tag-team": True, "model-team": True, "a": True, "wallet:acct_team": True}
 
 
 def test_shorter_periods_come_before_longer_ones() -> None:

@@ -20,6 +20,7 @@ from tests.pipeline.crossings import (
     SCHEMA,
     THOUGHT,
     Memory,
+    Pricing,
     Quill,
     asked,
     event,
@@ -444,3 +445,56 @@ def test_state_knows_where_it_is_from() -> None:
     read = PROTOCOLS["anthropic_messages"].translator.read_answer(message(THOUGHT), reached.target)
     (part,) = read.choices[0].parts
     assert getattr(part, "state", None) == State("anthropic", "c2lnbmF0dXJl")
+
+
+@pytest.mark.parametrize("protocol", CALLERS, ids=lambda one: one.name)
+async def test_an_answer_is_called_what_the_caller_reads(protocol: CallerProtocol) -> None:
+    """Whatever the provider called it; and why it ended is known."""
+    whole = over_messages(asked(protocol))
+    stream = over_messages(asked(protocol, stream=True))
+    assert (whole.response_id, whole.finish_reason) == (None, None)
+    await whole.outgoing()
+    written = whole.whole(message(text("Hello."), stop="max_tokens"))
+    assert whole.response_id is not None
+    assert b'"' + whole.response_id.encode() + b'"' in written
+    await stream.outgoing()
+    editor = stream.stream()
+    out = editor.feed(streamed('{"n": 3}')) + editor.end()
+    assert stream.response_id is not None
+    assert b'"' + stream.response_id.encode() + b'"' in out
+    assert (whole.finish_reason, stream.finish_reason) == ("length", "tool_calls")
+
+
+async def test_an_answer_of_the_pens_is_called_as_it_says() -> None:
+    question = asked(protocols.RESPONSES, store=True)
+    question.pen = Quill(protocols.RESPONSES)
+    assert over_messages(question).response_id == "resp_ours"
+
+
+@pytest.mark.parametrize(("said", "tier"), [(b"priority", "priority"), (b"standard", None)])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_how_it_was_served_crosses_to_the_price(said: bytes, tier: str | None, stream: bool) -> None:
+    question = asked(protocols.CHAT, stream=stream)
+    question.charge = pricing = Pricing()
+    await (way := over_messages(question)).outgoing()
+    assert way.warnings[:1] == ["skipped one"]
+    answer = streamed('{"n": 3}') if stream else message(text("Hello."))
+    answer = answer.replace(b'"input_tokens":10', b'"service_tier":"%b","input_tokens":10' % said)
+    if stream:
+        editor = way.stream()
+        assert editor.feed(answer) + editor.end()
+    else:
+        way.whole(answer)
+    assert [usage and usage.service_tier for usage in pricing.seen] == [tier]
+
+
+async def test_what_an_answer_cost_that_never_fitted_is_known() -> None:
+    question = asked(protocols.CHAT, response_format=FORM)
+    question.charge = pricing = Pricing()
+    way = over_messages(question, json_schema=False)
+    await way.outgoing()
+    repairs = ways.structured().MOST_REPAIRS
+    assert [way.whole(message(text("no JSON"))) for _ in range(repairs)] == [b""] * repairs
+    with pytest.raises(UpstreamFailed):
+        way.whole(message(text("no JSON")))
+    assert [usage and usage.input_tokens > 10 for usage in pricing.seen] == [True]

@@ -83,7 +83,7 @@ def problem(error: TrunklineError, family: Family, request_id: str) -> Problem:
         headers.append((b"request-id", request_id.encode("latin-1")))
         body = anthropic_messages.error_body(shape.anthropic_type, error.message, request_id, _details(error))
     elif family == "google":
-        body = gemini.error_body(status, error.message)
+        body = gemini.error_body(status, error.message, error.code, _details(error))
     else:
         body = openai_errors.error_body(shape.openai_type, error.message, error.param, error.code, _details(error))
     return Problem(status, headers, body)
@@ -95,7 +95,7 @@ def error_event(error: TrunklineError, family: Family, request_id: str) -> bytes
     if family == "anthropic":
         return anthropic_messages.error_event(shape.anthropic_type, error.message, request_id, _details(error))
     if family == "google":
-        return gemini.error_event(shape.status, error.message)
+        return gemini.error_event(shape.status, error.message, error.code, _details(error))
     return openai_errors.error_event(shape.openai_type, error.message, error.param, error.code, _details(error))
 
 
@@ -103,13 +103,13 @@ def _details(error: TrunklineError) -> dict[str, object] | None:
     """The figures of a budget, in USD."""
     if not isinstance(error, errors.BudgetExceeded):
         return None
-    return {
-        "scope": error.scope,
-        "limit": Raw(usd_text(error.limit_nanos).encode()),
-        "used": Raw(usd_text(error.used_nanos).encode()),
-        "held": Raw(usd_text(error.held_nanos).encode()),
-        "resets_at": None if error.resets_at is None else int(error.resets_at),
-    }
+    details: dict[str, object] = {"scope": error.scope}
+    if error.limit_nanos is not None:
+        details["limit"] = Raw(usd_text(error.limit_nanos).encode())
+        details["used"] = Raw(usd_text(error.used_nanos).encode())
+        details["held"] = Raw(usd_text(error.held_nanos).encode())
+    details["resets_at"] = None if error.resets_at is None else int(error.resets_at)
+    return details
 
 
 def retry_headers(error: TrunklineError) -> Headers:

@@ -27,7 +27,7 @@ import msgspec
 from trunkline import clock
 from trunkline.catalog.models import Deployment
 from trunkline.errors import ClientGone, InvalidRequest, StoreUnavailable, TrunklineError
-from trunkline.ids import ENTRY_ENDED, ENTRY_OPENED, entry_id
+from trunkline.ids import ENTRY_ENDED, ENTRY_OPENED, CallNumbers, entry_id
 from trunkline.money import Nanos, usd_text
 from trunkline.pipeline.funds import Hold
 from trunkline.pipeline.relay import Delivery
@@ -95,6 +95,7 @@ class Charge:
         "_held",
         "_hold",
         "_more",
+        "_numbers",
         "_opened",
         "_opened_at_ms",
         "_pending",
@@ -122,6 +123,7 @@ class Charge:
         self._hold: Hold | None = None
         self._held = 0
         self._more = 0
+        self._numbers: CallNumbers | None = None
         # The numbers of the attempt under way and of the last one that has an opened entry.
         self._attempt = self._opened = 0
         self._sent = False
@@ -214,6 +216,7 @@ class Charge:
             # A report counts the call in the same day as the budget that pays.
             self._opened_at_ms = self._hold.within(self._opened_at_ms)
             opened = self._entry(ENTRY_OPENED, "open", attempt=attempt, draws=self._hold.draws())
+            self._numbers = treasury.numbers
             # From here on it is in the ledger's hands, even if the caller leaves meanwhile.
             self._attempt = self._opened = attempt
             try:
@@ -232,8 +235,12 @@ class Charge:
 
     def goes_out(self) -> None:
         """Just before the first byte goes to a provider. Raises StoreUnavailable when it must not."""
-        if self._hold is not None and clock.monotonic_s() >= self._treasury.ledger.live_until_s():
-            # Stopped for so long that what is held may be somebody else's by now.
+        numbers, treasury = self._numbers, self._treasury
+        if numbers is not None and (
+            numbers is not treasury.numbers or clock.monotonic_s() >= treasury.ledger.live_until_s()
+        ):
+            # Stopped for so long that what is held may be somebody else's by now; perhaps this process has another slot
+            # since, and goes on under that.
             raise StoreUnavailable("The gateway was held up; nothing was sent. Try again.", retry_after_s=1.0)
         self._sent = True
 

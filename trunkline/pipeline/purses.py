@@ -43,16 +43,21 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
                 f"What is left of the budget of the {scope} cannot be told now; try again.", retry_after_s=1.0
             )
         wallet = self.source.id.startswith(WALLET)
-        return BudgetExceeded(
+        code = "insufficient_credits" if wallet else "budget_exceeded"
+        said = (
             f"This call may cost ${usd_text(self.needed)}, which the {'credit' if wallet else 'budget'} of the {scope}"
-            f" does not cover: of ${usd_text(leased.limit_nanos)}, ${usd_text(leased.spent_nanos)} are spent and"
+        )
+        if self.source.is_above:
+            return BudgetExceeded(f"{said} does not cover.", scope=scope, resets_at=leased.period_end, code=code)
+        return BudgetExceeded(
+            f"{said} does not cover: of ${usd_text(leased.limit_nanos)}, ${usd_text(leased.spent_nanos)} are spent and"
             f" ${usd_text(self.held)} held by calls under way.",
             scope=scope,
             limit_nanos=leased.limit_nanos,
             used_nanos=leased.spent_nanos,
             held_nanos=self.held,
             resets_at=leased.period_end,
-            code="insufficient_credits" if wallet else "budget_exceeded",
+            code=code,
         )
 
 

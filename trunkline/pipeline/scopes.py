@@ -16,17 +16,20 @@ from trunkline.ports.tenancy import Tenancy, Tenant
 from trunkline.routing.table import Route
 
 MEMO_ENTRIES = 16_384
+ABOVE: Final = "account above this one"
 T = TypeVar("T")
 _PERIODS: Final[tuple[Period, ...]] = ("day", "week", "month", "never")
 
 
 class Source(msgspec.Struct, frozen=True, gc=False):
     """One thing that pays for calls: a budget, or an account's credit. `id` is the ledger's name of it, `scope` what a
-    refusal calls it. `models`: the ids of the models that it pays for; None, whichever serves."""
+    refusal calls it. `models`: the ids of the models that it pays for; None, whichever serves. `is_above`: it is of an
+    account further up, whose affairs are not the caller's to know."""
 
     id: str
     scope: str
     models: frozenset[str] | None = None
+    is_above: bool = False
 
     def pays_for(self, model_id: str) -> bool:
         return self.models is None or model_id in self.models
@@ -70,8 +73,9 @@ class Lineage:
         self.default_tag = _nearest(tenant.default_tag for tenant in chain)
         ids = [tenant.id for tenant in chain]
         self._by_key = sources.by_key
-        self._names = {kind: _by_subject(sources.counted(kind, ids)) for kind in ("end_user", "tag")}
-        self._models = [(budget.subject, _source(budget)) for budget in sources.counted("model", ids)]
+        own = ids[0]
+        self._names = {kind: _by_subject(sources.counted(kind, ids), own) for kind in ("end_user", "tag")}
+        self._models = [(budget.subject, _source(budget, own)) for budget in sources.counted("model", ids)]
         self._sources = tuple(_of_accounts(chain, sources))
         self._is_plain = not (self._sources or self._models or any(self._names.values()))
         self._memo: dict[tuple[object, ...], Funding] = {}
@@ -188,7 +192,8 @@ class _Sources:
         self._by_account: dict[str, list[Budget]] = {}
         for budget in sorted(budgets, key=lambda one: (_PERIODS.index(one.period), one.id)):
             if budget.kind == "key":
-                self.by_key[budget.subject] = (*self.by_key.get(budget.subject, ()), _source(budget))
+                source = _source(budget, budget.account_id)
+                self.by_key[budget.subject] = (*self.by_key.get(budget.subject, ()), source)
             else:
                 # An account's budget may have been set by one above it.
                 place = budget.subject if budget.kind == "account" else budget.account_id
@@ -201,22 +206,32 @@ class _Sources:
 
 def _of_accounts(chain: Sequence[Tenant], sources: _Sources) -> Iterator[Source]:
     wallet = next((tenant.id for tenant in chain if tenant.has_credit), None)
+    own = chain[0].id
     for tenant in chain:
         for budget in sources.counted("account", (tenant.id,)):
-            yield _source(budget)
+            yield _source(budget, own)
         if tenant.id == wallet:
-            yield Source(WALLET + wallet, f"account {wallet}")
+            yield (
+                Source(WALLET + wallet, f"account {wallet}")
+                if wallet == own
+                else Source(WALLET + wallet, ABOVE, is_above=True)
+            )
 
 
-def _source(budget: Budget) -> Source:
-    # The caller knows which key he has shown.
-    return Source(budget.id, "key" if budget.kind == "key" else f"{budget.kind} {budget.subject}")
+def _source(budget: Budget, own: AccountId) -> Source:
+    """As calls of the account `own` meet it."""
+    if budget.kind == "key":
+        return Source(budget.id, "key")  # the caller knows which one he has shown
+    owner = budget.subject if budget.kind == "account" else budget.account_id
+    if owner != own:
+        return Source(budget.id, ABOVE, is_above=True)
+    return Source(budget.id, f"{budget.kind} {budget.subject}")
 
 
-def _by_subject(budgets: Iterable[Budget]) -> dict[str, tuple[Source, ...]]:
+def _by_subject(budgets: Iterable[Budget], own: AccountId) -> dict[str, tuple[Source, ...]]:
     found: dict[str, tuple[Source, ...]] = {}
     for budget in budgets:
-        found[budget.subject] = (*found.get(budget.subject, ()), _source(budget))
+        found[budget.subject] = (*found.get(budget.subject, ()), _source(budget, own))
     return found
 
 

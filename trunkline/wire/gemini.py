@@ -9,6 +9,7 @@ Google's spelling: `contents[0].parts`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote, unquote
 
@@ -210,22 +211,40 @@ def read_path(path: str) -> tuple[str, Method] | None:
     return unquote(found[1]), method
 
 
-class _Error(msgspec.Struct):
+class _ErrorInfo(msgspec.Struct, rename={"type": "@type"}):
+    reason: str
+    metadata: dict[str, str]
+    type: str = "type.googleapis.com/google.rpc.ErrorInfo"
+    domain: str = "trunkline"
+
+
+class _Error(msgspec.Struct, omit_defaults=True):
     code: int
     message: str
     status: str
+    details: list[_ErrorInfo] = []
 
 
 class _ErrorBody(msgspec.Struct):
     error: _Error
 
 
-def error_body(status: int, message: str) -> bytes:
-    """Google's envelope. `status` is that of the answer."""
+def error_body(status: int, message: str, reason: str | None = None, said: Mapping[str, object] | None = None) -> bytes:
+    """Google's envelope. `status` is that of the answer. What is `said` beside the message goes into an ErrorInfo:
+    https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto"""
     name = STATUSES.get(status, "INVALID_ARGUMENT" if status < 500 else "INTERNAL")
-    return encode(_ErrorBody(_Error(status, message, name)))
+    error = _Error(status, message, name)
+    if said is not None:
+        error.details = [_ErrorInfo(reason or name, {key: _text(value) for key, value in said.items()})]
+    return encode(_ErrorBody(error))
 
 
-def error_event(status: int, message: str) -> bytes:
+def _text(value: object) -> str:
+    return bytes(value).decode() if isinstance(value, Raw) else "" if value is None else str(value)
+
+
+def error_event(
+    status: int, message: str, reason: str | None = None, said: Mapping[str, object] | None = None
+) -> bytes:
     """The last event of a stream that failed."""
-    return sse.frame([error_body(status, message)])
+    return sse.frame([error_body(status, message, reason, said)])
