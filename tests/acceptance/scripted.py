@@ -137,13 +137,17 @@ class Provider:
         self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     @property
     def url(self) -> str:
         return f"{'http' if self._context is None else 'https'}://127.0.0.1:{self.port}/v1"
 
     def close(self) -> None:
+        # Who waits for a connection would wait on, and take one of the next provider: its socket has the same number.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(PATIENCE_S)
         self._listener.close()
         for link in list(self.open):
             link.close()
