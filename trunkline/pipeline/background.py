@@ -74,6 +74,7 @@ class Run:
         self.call = call
         self._pipeline = pipeline
         self._keeper = keeper
+        self._made: ResponsePen | None = None
         self._pen: ResponsePen | None = None
         self._client: Detached | None = None
         self._task: asyncio.Task[None] | None = None
@@ -110,12 +111,15 @@ class Run:
         await self._ended.wait()
 
     async def pen(self, asked: Asked) -> ResponsePen:
-        pen = await self._keeper.pen(asked)
-        response = pen.queued()
-        await pen.put(response)
-        self._pen = pen
+        self._made = await self._keeper.pen(asked)
+        return self._made
+
+    async def admitted(self) -> None:
+        assert self._made is not None, "its pen is made first"
+        response = self._made.queued()
+        await self._made.put(response)
+        self._pen = self._made
         self.queued.set_result(response)
-        return pen
 
     def cancel(self) -> None:
         """It was cancelled in the store: nobody wants the answer any more."""

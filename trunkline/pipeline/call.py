@@ -209,6 +209,8 @@ class Pipeline:
                 call.end_user = protocol.end_user(asked.inbound)
                 candidates = await admission.admitted(self.treasury, self._asking(asked, call, candidates))
                 asked.charge = call.charge
+            if call.keeper is not None:
+                await call.keeper.admitted()
             call.admitted_at = clock.monotonic_s()
             timers = settings.timers
             if asked.total_s is not None:

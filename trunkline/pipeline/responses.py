@@ -147,6 +147,9 @@ class ResponseKeeper:
         asked.inbound = msgspec.structs.replace(request, fields=fields)
         return ResponsePen(self, asked, identity, earlier, own)
 
+    async def admitted(self) -> None:
+        """Nothing is kept of a response before it has ended."""
+
     async def context(self, account_id: AccountId, previous: str | None, conversation: str | None) -> Context:
         """Raises InvalidRequest and NotFound for what is not there."""
         if previous is not None:

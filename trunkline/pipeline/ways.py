@@ -136,6 +136,10 @@ class Keeper(Protocol):
         """Puts what the call goes on from into `asked.inbound`. Raises InvalidRequest, NotFound, StoreUnavailable."""
         ...
 
+    async def admitted(self) -> None:
+        """The call of the pen that was made last will be sent. Raises StoreUnavailable."""
+        ...
+
 
 class Way(Protocol):
     """`warnings` are sentences about what the provider does not see as it was sent. `last_words` writes the event that
