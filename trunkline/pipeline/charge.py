@@ -223,6 +223,10 @@ class Charge:
                 await treasury.ledger.append([*self._pending, opened])
             except Fenced as fenced:
                 self._attempt = 0
+                if self._pending:
+                    # What ends an earlier attempt is written before what that attempt held is anybody's.
+                    pending, self._pending = self._pending, []
+                    treasury.write(pending)
                 self._hold = await treasury.funds.again(self._hold, fenced)
                 continue
             except StoreUnavailable:
