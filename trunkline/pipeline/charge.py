@@ -226,7 +226,7 @@ class Charge:
                 if self._pending:
                     # What ends an earlier attempt is written before what that attempt held is anybody's.
                     pending, self._pending = self._pending, []
-                    treasury.write(pending)
+                    treasury.write(Debt(pending))
                 self._hold = await treasury.funds.again(self._hold, fenced)
                 continue
             except StoreUnavailable:
