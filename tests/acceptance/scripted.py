@@ -31,8 +31,9 @@ class Exchange:
 
     @property
     def model(self) -> str:
-        """It stands in the path of Google's protocol, in the body of the others."""
+        """It stands in the path of Google's protocol, in the body of the others, which may be a form."""
         found = re.match(rb"POST \S*/models/([^:/ ]+):", self.head)
+        found = found or re.search(rb'; name="?model"?\r\n\r\n(\S+)', self.body)
         return found[1].decode() if found else str(json.loads(self.body)["model"])
 
     def header(self, name: str) -> str | None:

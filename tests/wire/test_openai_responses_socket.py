@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from trunkline.errors import InvalidRequest
 from trunkline.wire.codec import encode
+from trunkline.wire.openai_errors import error_body
 from trunkline.wire.openai_responses_socket import error_frame, frames, read_create_frame
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "openai_responses"
@@ -65,7 +66,7 @@ def test_frames_say_which_stream_they_are_of() -> None:
 
 
 def test_an_error_has_its_status() -> None:
-    frame = msgspec.json.decode(error_frame(400, "invalid_request_error", "no", "model", None))
+    frame = msgspec.json.decode(error_frame(400, error_body("invalid_request_error", "no", "model", None)))
     SERVER_EVENTS.validate_python(frame)
     assert frame == {
         "type": "error",

@@ -299,8 +299,8 @@ class Talk:
                 await self._line.close(POLICY, "The key is not valid any more.")
 
     async def _refuse(self, error: TrunklineError, stream_id: str | None) -> None:
-        shape = problems.shape_of(error)
-        said = error_frame(shape.status, shape.openai_type, error.message, error.param, error.code)
+        problem = problems.problem(error, "openai", "")
+        said = error_frame(problem.status, problem.body)
         if stream_id is not None:
             said = said[:-1] + b',"stream_id":' + msgspec.json.encode(stream_id) + b"}"
         await self._line.say(said)

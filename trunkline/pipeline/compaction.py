@@ -60,6 +60,7 @@ class Compacting:
                 request = msgspec.structs.replace(request, fields=fields)
             if treasury is not None:
                 inbound = Inbound(fields=request.fields, model=request.model)
+                call.end_user = RESPONSES.end_user(inbound)
                 estimated = functools.partial(RESPONSES.estimated_input, inbound)
                 asking = Asking(call, candidates, settings, RESPONSES.demand(inbound), estimated)
                 candidates = await admission.admitted(treasury, asking)

@@ -57,18 +57,6 @@ def frames(events: bytes, stream_id: str | None = None) -> list[bytes]:
     return [data[:-1] + told for data in found]
 
 
-class _Error(msgspec.Struct):
-    type: str
-    message: str
-    param: str | None
-    code: str | None
-
-
-class _ErrorFrame(msgspec.Struct, tag="error", tag_field="type"):
-    status: int
-    error: _Error
-
-
-def error_frame(status: int, type: str, message: str, param: str | None, code: str | None) -> bytes:  # noqa: A002
-    """What is sent where a POST would have been answered with an error of this status. The socket stays open."""
-    return encode(_ErrorFrame(status, _Error(type, message, param, code)))
+def error_frame(status: int, body: bytes) -> bytes:
+    """What is sent where a POST would have been answered with this status and this body. The socket stays open."""
+    return b'{"type":"error","status":%d,' % status + body[1:]
