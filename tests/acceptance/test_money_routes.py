@@ -191,8 +191,6 @@ COSTS_NOTHING = {
     "/v1/conversations/{id}/items",
 }
 SOCKETS = {"/v1/responses"}
-BESIDE = {"/admin", "/console", "/docs", "/openapi.json", "/llms.txt"}
-"""Prefixes of what has no providers to send to; the routes of accounts and of money are beside these."""
 
 
 def test_every_route_that_can_spend_stands_here(tmp_path: Path) -> None:
