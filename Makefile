@@ -1,5 +1,5 @@
-# `make run` and `make test` need Python >= 3.11, make and a C compiler. With npm, curl and wrk, which .ci/run installs,
-# the tests that use them run too.
+# `make run` and `make test` need Python >= 3.11, make and a C compiler. With npm, curl, wrk,
+# faketime and strace, which .ci/run installs, the tests that use them run too.
 PYTHON ?= python3
 PORT ?= 8080
 DATA_DIR ?= .trunkline
