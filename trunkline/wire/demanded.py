@@ -7,7 +7,7 @@ the texts in it. Only what may hold a picture or a sound is worth a closer look 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -32,6 +32,8 @@ _MEDIA: Mapping[str, tuple[str, tuple[bytes, ...]]] = {
     "openai_responses": ("input", (b"image_url", b"input_audio", b"file_data", b"file_url", b"file_id")),
 }
 """The field in which media stand, and a name that is found in it wherever they do."""
+_WITHOUT = frozenset(words for _, words in _MEDIA.values() if any(b"_" not in word for word in words))
+"""Those of which not all have an underscore."""
 
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_number = msgspec.json.Decoder(float).decode
@@ -52,13 +54,14 @@ def may_hold_media(protocol: str, inbound: Inbound) -> bool:
     return raw is not None and _names(bytes(raw), words)
 
 
-def _names(data: bytes, words: Iterable[bytes]) -> bool:
-    """Whether one of them is a whole string in this JSON. The bare word is looked for first: it is found much sooner
-    than one in quotes, of which a text is full."""
-    for word in words:
-        if word in data and b'"%b"' % word in data:
-            return True
-    return b"\\u00" in data and _DISGUISED.search(data) is not None
+def _names(data: bytes, words: tuple[bytes, ...]) -> bool:
+    """Whether one of them is a whole string in this JSON. What is rare in a text is looked for first: an underscore, if
+    all of them have one, then the bare words, then those in quotes."""
+    if b"_" in data or words in _WITHOUT:
+        for word in words:
+            if word in data and b'"%b"' % word in data:
+                return True
+    return b"\\" in data and _DISGUISED.search(data) is not None
 
 
 def _text_bytes(fields: Fields) -> int:
