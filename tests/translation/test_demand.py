@@ -214,3 +214,9 @@ def test_claude_is_told_about_tools() -> None:
 def test_what_depends_on_no_model_is_not_made_anew() -> None:
     found = asked("openai_chat", {**SAID["openai_chat"], "max_tokens": 5})
     assert of_model(found) is found
+
+
+def test_a_cache_mark_in_disguise_is_held_for() -> None:
+    body = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"x","%b":{}}]}]}'
+    assert asked("anthropic_messages", body % b"cache\\u005fcontrol").cache_marked == "1h"
+    assert asked("anthropic_messages", body % b"caf\\u00e9").cache_marked == ""

@@ -18,7 +18,7 @@ from trunkline.translation import media_tokens
 from trunkline.translation.exchange import Media, Opaque, Part, Request, ToolResult
 from trunkline.wire import media_header
 from trunkline.wire.demand import Demand, Medium
-from trunkline.wire.demanded import SPELLINGS, may_hold_media
+from trunkline.wire.demanded import MEDIA_FIELDS, SPELLINGS, is_disguised, may_hold_media
 from trunkline.wire.inbound import Inbound
 
 UNKNOWN_CONTEXT: Final = 1_048_576
@@ -45,6 +45,8 @@ def demand(protocol: str, inbound: Inbound, read: Callable[[Inbound], Request]) 
     asked = SPELLINGS[protocol].demand(inbound)
     if not may_hold_media(protocol, inbound):
         return asked if not _borrows(inbound) else msgspec.structs.replace(asked, media=(_UNKNOWN,))
+    if is_disguised(bytes(inbound.fields[MEDIA_FIELDS[protocol]])):
+        asked = msgspec.structs.replace(asked, cache_marked="1h")
     media, sent = _media(inbound, read)
     if _borrows(inbound):
         media = (*media, _UNKNOWN)
