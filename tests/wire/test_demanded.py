@@ -139,7 +139,8 @@ def test_cache_marks(protocol: str, more: JSON, mark: str) -> None:
 def test_a_name_in_disguise_is_found() -> None:
     plain = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"x","%b":{}}]}]}'
     assert demanded.may_hold_media("anthropic_messages", read("anthropic_messages", plain % b"cache\\u005fcontrol"))
-    tools = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}],"tools":[{"name":"f","cache\\u005fcontrol":{}}]}'
+    said = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}],"tools":[%b]}'
+    tools = said % b'{"name":"f","cache\\u005fcontrol":{}}'
     assert demanded.SPELLINGS["anthropic_messages"].demand(read("anthropic_messages", tools)).cache_marked == "1h"
     found = read("anthropic_messages", plain % b"s\\u006furce")
     assert demanded.may_hold_media("anthropic_messages", found)
