@@ -38,6 +38,9 @@ class Gateway(Protocol):
     def key(self) -> str: ...
 
     @property
+    def admin_key(self) -> str: ...
+
+    @property
     def folder(self) -> Path: ...
 
 
@@ -71,6 +74,7 @@ def test_it_runs(snippet: Snippet, gateway: Gateway, desk: Path, request: pytest
         "PATH": f"{own}{os.pathsep}{os.environ['PATH']}",
         "TRUNKLINE_URL": gateway.url,
         "TRUNKLINE_KEY": gateway.key,
+        "TRUNKLINE_ADMIN_KEY": gateway.admin_key,
     }
     done = subprocess.run(
         command(snippet, desk, request),
