@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from trunkline import clock, ids
+from trunkline import clock
 from trunkline.pipeline.call import Call
 
 

@@ -55,7 +55,8 @@ class Names:
     """Accounts in pages of one."""
 
     def page(self, wanted: AccountFilter, cursor: Cursor, *, within: AccountId) -> Part[Account]:
-        assert wanted.archived and wanted.itself
+        assert wanted.archived
+        assert wanted.itself
         ids = [ROOT_ACCOUNT, CHILD]
         place = 0 if cursor.after is None else ids.index(AccountId(cursor.after)) + 1
         account = Account(

@@ -414,9 +414,13 @@ class BudgetMachine(RuleBasedStateMachine):
         assert self.room[call.process.ledger.holder, pot.id] < needed, "refused though there was room"
         # The figures are of the moment in which the store was asked; what ended behind that has been written too.
         assert (error.limit_nanos, error.resets_at) == (pot.limit, pot.end)
-        assert 0 <= error.used_nanos <= pot.spent
-        assert error.held_nanos >= 0
-        assert error.limit_nanos - error.used_nanos - error.held_nanos < needed
+        limit, spent, held = error.limit_nanos, error.used_nanos, error.held_nanos
+        assert limit is not None
+        assert spent is not None
+        assert held is not None
+        assert 0 <= spent <= pot.spent
+        assert held >= 0
+        assert limit - spent - held < needed
 
     def end_process(self, process: Process) -> None:
         self.processes.remove(process)

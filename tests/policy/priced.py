@@ -18,7 +18,7 @@ from trunkline.policy.metering import Demand
 from trunkline.wire.usage import Usage
 
 
-def used(input_tokens: int = 0, output_tokens: int = 0, **counts: int) -> Usage:
+def used(input_tokens: int = 0, output_tokens: int = 0, **counts: Any) -> Usage:
     return Usage(input_tokens=input_tokens, output_tokens=output_tokens, **counts)
 
 
