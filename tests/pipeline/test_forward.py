@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.pipeline.charged import ChargedLedger, ChargedStore, tenancy
 from tests.pipeline.endpoints import EVERYTHING, FORM_TYPE, Caller, ForwardingHouse, kind
 from tests.pipeline.scripted import Reply, key_table, refused, whole
 from tests.pipeline.test_relay import jump
@@ -17,8 +18,13 @@ from tests.pipeline.test_upload import END, MEGABYTE, MODEL, part
 from tests.wire.test_multipart import parts_of
 from tests.wire.test_passage import COMPLETED, PARTIAL
 from trunkline import errors
+from trunkline.catalog.prices import Price
 from trunkline.catalog.provider_row import Endpoint
+from trunkline.money import Nanos, NanosPerMillion
 from trunkline.pipeline import forward
+from trunkline.pipeline.funds import Funds
+from trunkline.pipeline.treasury import BudgetsOptions, LedgerOptions, Treasury
+from trunkline.policy.metering import tariff_of
 from trunkline.providers.endpoint_request import PATHS
 from trunkline.wire.multipart import read_boundary
 from trunkline.wire.usage import Usage
@@ -428,3 +434,67 @@ async def test_dimensions_that_a_provider_refuses_are_its_words() -> None:
     )
     assert isinstance(house.error, errors.UpstreamRefused)
     assert house.error.message == "This model does not support dimensions."
+
+
+MTOK = NanosPerMillion(10**9)
+DEAR = NanosPerMillion(6 * 10**9)
+PRICED = Price(version="v", input=MTOK, output=DEAR, audio_output=DEAR, audio_input=MTOK, image=Nanos(500))
+
+
+def charged(*script: Reply) -> tuple[ForwardingHouse, ChargedStore]:
+    """Where a token of input costs 1,000 nano-dollars, one of output 6,000, a picture 500."""
+    house, store = ForwardingHouse(*script), ChargedStore({})
+    for name in ("one/small", "two/small"):
+        house.pipeline.settings.tariffs[name, 0] = tariff_of(PRICED)
+    ledger = ChargedLedger(store, 0, asyncio.get_running_loop())
+    house.pipeline.treasury = Treasury(ledger, Funds(ledger), tenancy(), BudgetsOptions, LedgerOptions)
+    return house, store
+
+
+SPOKEN = 4 * len('"hello there"') // 3
+
+
+@pytest.mark.parametrize(
+    ("script", "tokens"),
+    [
+        ([(0, SOUND)], SPOKEN),
+        ([(0, SOUND[:9]), (0, errors.StreamCut("gone"))], SPOKEN),
+        ([(0, errors.StreamCut("gone"))], None),
+    ],
+)
+async def test_sound_costs_what_was_to_be_spoken(script: list[Any], tokens: int | None) -> None:
+    """Nobody counts it, so it is estimated, once any of it has gone out."""
+    house, store = charged(Reply(*script, headers=kind(b"audio/mpeg")), Reply(*script, headers=kind(b"audio/mpeg")))
+    await house.run("speech", asking(input="hello there"))
+    await asyncio.sleep(0)
+    if tokens is None:
+        assert store.journal == ["released 1, released 2"]
+        return
+    ended = store.entries[-1]
+    assert (ended.estimated, ended.output_tokens, ended.output_audio_tokens) == (True, tokens, tokens)
+    assert ended.cost_nanos == ended.input_tokens * 1000 + tokens * 6000 <= ended.held_nanos
+
+
+async def test_subtitles_cost_what_was_written() -> None:
+    house, store = charged(Reply((0, b"WEBVTT" + b"x" * 34), headers=kind(b"text/vtt")))
+    await house.run("transcriptions", form(part("file", b"abc", "a.wav")))
+    assert (store.entries[-1].output_tokens, store.entries[-1].estimated) == (10, True)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_pictures_are_counted(streamed: bool) -> None:
+    events = PARTIAL + COMPLETED
+    reply = Reply((0, events), headers=kind(b"text/event-stream")) if streamed else whole(ANSWER)
+    house, store = charged(reply)
+    await house.run("images", asking(prompt="sea", stream=streamed))
+    ended = store.entries[-1]
+    assert (ended.state, ended.images, ended.estimated) == ("settled", 1, False)
+    assert ended.cost_nanos == ended.input_tokens * 1000 + ended.output_tokens * 6000 + 500
+
+
+async def test_vectors_cost_their_input() -> None:
+    answer = b'{"data":[{"embedding":[1],"index":0}],"usage":{"prompt_tokens":7,"total_tokens":7}}'
+    house, store = charged(whole(answer))
+    await house.run("embeddings", asking(input="hi"))
+    assert (store.journal, store.entries[-1].input_tokens) == (["settled 1: 7000"], 7)
+    assert b'"cost":0.000007' in (house.answer or b"")
