@@ -10,7 +10,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from tests.storage.tables import METADATA
 
 # About the installation as a whole. Alembic's own table is no table of ours.
-WITHOUT_ACCOUNT = {"version", "holders", "leases", "price_cards"}
+WITHOUT_ACCOUNT = {"version", "holders", "leases"}
 # Written and read in the order of time, by a number that no caller chooses.
 BY_TIME = {"pots", "ledger", "outbox"}
 # Sums of the ledger, over all accounts or by one; how far they reach.

@@ -166,14 +166,3 @@ outbox = Table(
     Column("created_at", Float(53), nullable=False),
     Column("delivered_at", Float(53), nullable=True),
 )
-
-# What a price version on a row of the ledger means, for ever. `figures` is JSON: kind -> nano-dollars.
-price_cards = Table(
-    "price_cards",
-    metadata,
-    Column("price_version", String(80), nullable=False),
-    Column("model", String(256), nullable=False),
-    Column("figures", Text, nullable=False),
-    Column("created_at", Float(53), nullable=False),
-    PrimaryKeyConstraint("price_version", "model"),
-)

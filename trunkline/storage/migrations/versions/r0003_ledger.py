@@ -1,4 +1,4 @@
-"""The ledger, budgets and credit, pots and leases, their holders, the outbox and the prices that were used."""
+"""The ledger, budgets and credit, pots and leases, their holders and the outbox."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ def upgrade() -> None:
     _leases()
     _ledger()
     _outbox()
-    _price_cards()
 
 
 def _budgets() -> None:
@@ -159,15 +158,4 @@ def _outbox() -> None:
         sa.Column("created_at", sa.Float(53), nullable=False),
         sa.Column("delivered_at", sa.Float(53), nullable=True),
         sa.PrimaryKeyConstraint("event_id", name="pk_outbox"),
-    )
-
-
-def _price_cards() -> None:
-    op.create_table(
-        "price_cards",
-        sa.Column("price_version", sa.String(80), nullable=False),
-        sa.Column("model", sa.String(256), nullable=False),
-        sa.Column("figures", sa.Text, nullable=False),
-        sa.Column("created_at", sa.Float(53), nullable=False),
-        sa.PrimaryKeyConstraint("price_version", "model", name="pk_price_cards"),
     )
