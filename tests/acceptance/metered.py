@@ -25,6 +25,9 @@ MOST_OUTPUT = 40
 # Nano-dollars per million tokens: what calls cost has to be rounded.
 INPUT_PRICE, OUTPUT_PRICE = 654_321_700, 1_987_654_300
 MODELS = ("office/chat", "rival/messages", "labs/gpt-5-codex-m", "office/embed")
+FLAT = "office/flat"
+"""Costs the same whatever it is asked: a cent."""
+CENT = 10_000_000
 _KINDS = (b"/embeddings", b"/messages", b"/responses", b"/chat/completions")
 _EMBEDDING = b'{"object":"list","model":"m","data":[{"object":"embedding","index":0,"embedding":[0.5]}],"usage":%b}'
 
@@ -34,6 +37,7 @@ class Served:
     """One request that came, and its usage. `whole` once the last byte of the answer was handed to the socket."""
 
     ask: int
+    model: str
     input_tokens: int
     output_tokens: int
     at: float
@@ -42,6 +46,8 @@ class Served:
     @property
     def cost_nanos(self) -> int:
         """Rounded half to even."""
+        if FLAT.endswith(f"/{self.model}"):
+            return CENT
         worth = self.input_tokens * INPUT_PRICE + self.output_tokens * OUTPUT_PRICE
         return round(Fraction(worth, 1_000_000))
 
@@ -57,7 +63,7 @@ class Till:
         self._lock = threading.Lock()
         self._most_delay_s = most_delay_s
         self.provider = provider
-        for model in MODELS:
+        for model in (*MODELS, FLAT):
             provider.scripts[model.partition("/")[2]] = self._answer
 
     def settings(self) -> str:
@@ -68,7 +74,8 @@ class Till:
             f'[providers.{name}]\nkind = "{kind}"\nbase_url = "{where}"\napi_key = "k"' for name, kind, where in rows
         ]
         prices = f"input = {INPUT_PRICE / 1e9}\noutput = {OUTPUT_PRICE / 1e9}"
-        return "\n".join([*lines, *(f'[prices."{model}"]\n{prices}' for model in MODELS), ""])
+        lines += [f'[prices."{model}"]\n{prices}' for model in MODELS]
+        return "\n".join([*lines, f'[prices."{FLAT}"]\ninput = 0\noutput = 0\nrequest = {CENT / 1e9}', ""])
 
     def by_ask(self) -> dict[int, Served]:
         """Each request came once."""
@@ -117,7 +124,7 @@ class Till:
         chance = random.Random(-ask - 1)
         output = 0 if exchange.model == "embed" else chance.randint(1, MOST_OUTPUT)
         with self._lock:
-            self.served.append(Served(ask, chance.randint(1, 6), output, time.monotonic()))
+            self.served.append(Served(ask, exchange.model, chance.randint(1, 6), output, time.monotonic()))
             return self.served[-1]
 
 

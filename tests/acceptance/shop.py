@@ -18,9 +18,12 @@ BUDGETS = {
     "free": [],
     "ample": ["--budget-usd", "5"],
     "scarce": ["--budget-usd", "0.003", "--budget-period", "day"],
-    "admin": ["--admin"],
+    # Fifty calls of a cent, and fifty of what a short chat may cost, about.
+    "fifty": ["--budget-usd", "0.5"],
+    "fifty chats": ["--budget-usd", "0.006"],
+    "two chats": ["--budget-usd", "0.0003"],
 }
-CREDIT_USD = "0.01"
+CREDIT_USD = {"prepaid": "0.01", "prepaid fifty": "0.5"}
 
 
 class Shop:
@@ -36,7 +39,8 @@ class Shop:
         self.free, self.ample, self.scarce, self.prepaid = (
             str(keys[name]) for name in ("free", "ample", "scarce", "prepaid")
         )
-        self.admin = str(keys["admin"])
+        self.fifties = tuple(str(keys[name]) for name in ("fifty", "prepaid fifty", "fifty chats"))
+        self.two_chats = str(keys["two chats"])
         self.folder = folder
         self.till = till
         self.told: list[Told] = []
@@ -52,7 +56,7 @@ class Shop:
     @property
     def capped(self) -> tuple[str, ...]:
         """Keys whose calls a budget or credit pays for."""
-        return (self.ample, self.scarce, self.prepaid)
+        return (self.ample, self.scarce, self.prepaid, self.two_chats, *self.fifties)
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -130,7 +134,8 @@ def _fill(stock: Path) -> None:
     (stock / "trunkline.toml").write_text("")
     where = options_of(stock)
     keys = {name: commanded("keys", "create", *options, *where) for name, options in BUDGETS.items()}
-    account = commanded("accounts", "create", "--name", "prepaid", *where)
-    commanded("accounts", "credit", account, "--usd", CREDIT_USD, *where)
-    keys["prepaid"] = commanded("keys", "create", "--account", account, *where)
+    for name, usd in CREDIT_USD.items():
+        account = commanded("accounts", "create", "--name", name, *where)
+        commanded("accounts", "credit", account, "--usd", usd, *where)
+        keys[name] = commanded("keys", "create", "--account", account, *where)
     (stock / "keys.json").write_text(json.dumps(keys))

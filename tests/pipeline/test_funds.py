@@ -110,15 +110,52 @@ async def test_a_flood_of_refused_calls_asks_once(clocks: Clocks) -> None:
     refused = await world.run(*(funds.hold(ONE, 3) for _ in range(500)))
     assert {type(one) for one in refused} == {BudgetExceeded}
     assert world.leases == 2
-    # A smaller call may fit, and so may the same once something was freed, or after a moment.
+    # A smaller call may fit, and so may the same once something was freed; one that comes later is told anew.
     await world.get(funds.hold(ONE, 2))
     funds.release(hold)
     hold = await world.get(funds.hold(ONE, 3))
     await world.run(funds.hold(ONE, 6))
     before = world.leases
-    clocks.ticks_s += 0.06
-    await world.run(funds.hold(ONE, 6))
+    clocks.ticks_s += 0.001
+    await world.run(*(funds.hold(ONE, 6) for _ in range(500)))
     assert world.leases == before + 1
+
+
+async def test_a_refusal_is_of_its_moment(clocks: Clocks) -> None:
+    """Whoever comes later is not refused by it: another process may have given back since."""
+    world = World(2, a=100)
+    first, second = (process.funds for process in world.processes)
+    held = await world.get(first.hold(ONE, 60))
+    (refused,) = await world.run(second.hold(ONE, 50))
+    assert isinstance(refused, BudgetExceeded)
+    first.release(held)
+    await world.written()
+    clocks.ticks_s += 0.001
+    await world.get(second.hold(ONE, 50))
+
+
+async def test_who_was_asked_is_not_asked_again_within_the_second(
+    clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(2, a=100)
+    first, second = (process.funds for process in world.processes)
+    await world.get(first.hold(ONE, 60))
+    asked: list[str] = []
+
+    answer = first.asked
+
+    async def noted(source_id: str) -> None:
+        asked.append(source_id)
+        await answer(source_id)
+
+    monkeypatch.setattr(first, "asked", noted)
+    for _ in range(3):
+        clocks.ticks_s += RECALL_S / 10
+        await world.run(second.hold(ONE, 50))
+    assert asked == ["a"]
+    clocks.ticks_s += RECALL_S
+    await world.run(second.hold(ONE, 50))
+    assert asked == ["a", "a"]
 
 
 async def test_calls_wait_in_line_and_none_overtakes() -> None:

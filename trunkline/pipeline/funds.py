@@ -195,23 +195,24 @@ class Funds:
     async def _secure(self, needs: Sequence[Need]) -> list[Slice] | Refusal:
         """Waits in line for every source that is short, and holds."""
         line: set[str] = set()
+        since_s = clock.monotonic_s()
         while True:
             async with AsyncExitStack() as places:
                 # In one order for all, so that no two calls wait for one another.
                 for source_id in sorted(line):
                     await places.enter_async_context(self.purses.of(source_id))
-                found = await self._fill(needs, line)
+                found = await self._fill(needs, line, since_s)
             if not isinstance(found, set):
                 return found
             line |= found
 
-    async def _fill(self, needs: Sequence[Need], line: set[str]) -> list[Slice] | Refusal | set[str]:
+    async def _fill(self, needs: Sequence[Need], line: set[str], since_s: float) -> list[Slice] | Refusal | set[str]:
         """At the head of the `line`: holds, or refuses. A set: of these there is not enough either, or others wait."""
-        asking = _Asking()
+        asking_until = 0.0
         granted: set[str] = set()
         for _ in range(MOST_ROUNDS):
             short = self._short(needs, granted)
-            if (refusal := self._remembered(short)) is not None:
+            if (refusal := self._remembered(short, since_s)) is not None:
                 return refusal
             outside = {source.id for source, _ in short} | {
                 one.id for one, _ in needs if self.purses.of(one.id).waiting
@@ -226,14 +227,18 @@ class Funds:
                 # For a call that has left meanwhile.
                 await asyncio.wait(leasing)
                 continue
+            asked_s = clock.monotonic_s()
             try:
                 answers = await self._lease(short)
             except Fenced as fenced:
                 self.fenced(fenced)
                 continue
             granted = {leased.source for leased in answers if leased.granted_nanos > 0}
-            if not granted and (refusal := await self._ask(short, answers, asking)) is not None:
-                self.purses.of(refusal.source.id).remember(refusal)
+            if granted:
+                continue
+            asking_until = asking_until or clock.monotonic_s() + RECALL_S
+            if (refusal := await self._ask(short, answers, asking_until)) is not None:
+                self.purses.of(refusal.source.id).remember(refusal, asked_s)
                 return refusal
         return Refusal(*needs[0])
 
@@ -292,7 +297,7 @@ class Funds:
         except StoreUnavailable:
             for purse, (source, _) in zip(purses, short, strict=True):
                 # Those in line behind this call would wait as long for the same answer.
-                purse.remember(Refusal(source, 0))
+                purse.remember(Refusal(source, 0), clock.monotonic_s())
             raise
 
     async def _grow(
@@ -310,33 +315,31 @@ class Funds:
                 piece.answered()
         return answers
 
-    async def _ask(self, short: Sequence[Need], answers: Sequence[Leased], asking: _Asking) -> Refusal | None:
-        """The store has not enough. None once others have said that nothing is idle there: ask the store again."""
-        now = clock.monotonic_s()
-        # So long those who have answered keep nothing idle.
-        heard = asking.answered if now < asking.until else {}
+    async def _ask(self, short: Sequence[Need], answers: Sequence[Leased], until_s: float) -> Refusal | None:
+        """The store has not enough. None once others have said that nothing is idle there: ask the store again. They
+        have until `until_s` (clock.monotonic_s)."""
         failing = []
         for purse, (source, nanos), leased in zip(self._purses_of(short), short, answers, strict=True):
             free = 0 if purse.piece is None else purse.piece.free
             available = free + leased.limit_nanos - leased.spent_nanos - leased.leased_nanos
             if available < nanos:
-                others = set(leased.others) - heard.get(source.id, set())
+                others = set(leased.others) - purse.nobody_idle()
                 if not others:
                     return Refusal(source, nanos, available, max(0, leased.leased_nanos - free), leased)
                 failing.append((source, nanos, others))
-        asking.until = asking.until or now + RECALL_S
-        if failing and (self._recall is None or now >= asking.until):
+        if failing and (self._recall is None or clock.monotonic_s() >= until_s):
             return Refusal(*failing[0][:2])
         for source, _, others in failing:
             assert self._recall is not None
-            left_s = max(0.0, asking.until - clock.monotonic_s())
-            answered = await self._recall.ask(sorted(others), source.id, left_s)
-            asking.answered.setdefault(source.id, set()).update(answered)
+            asked_s = clock.monotonic_s()
+            answered = await self._recall.ask(sorted(others), source.id, max(0.0, until_s - asked_s))
+            # So long they keep nothing idle.
+            self.purses.of(source.id).heard.update(dict.fromkeys(answered, asked_s + RECALL_S))
         return None
 
-    def _remembered(self, short: Sequence[Need]) -> Refusal | None:
+    def _remembered(self, short: Sequence[Need], since_s: float) -> Refusal | None:
         for source, nanos in short:
-            refusal = self.purses.of(source.id).remembered(nanos)
+            refusal = self.purses.of(source.id).remembered(nanos, since_s)
             if refusal is not None:
                 # Another account may have been told it, which knows more of the source, or less.
                 return msgspec.structs.replace(refusal, source=source)
@@ -344,16 +347,6 @@ class Funds:
 
     def _purses_of(self, needs: Sequence[Need]) -> list[Purse]:
         return [self.purses.of(source.id) for source, _ in needs]
-
-
-class _Asking:
-    """Which processes have answered one call, of each source, and until when it waits (clock.monotonic_s)."""
-
-    __slots__ = ("answered", "until")
-
-    def __init__(self) -> None:
-        self.answered: dict[str, set[int]] = {}
-        self.until = 0.0
 
 
 def _seen(leasing: asyncio.Future[tuple[Leased, ...]]) -> None:

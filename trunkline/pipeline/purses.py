@@ -16,8 +16,8 @@ from trunkline.ports.ledger import Fenced, Ledger
 
 RECALL_S = 1.0
 """How long a call waits for what other processes hold idle; so long nothing stays idle in a process that was asked."""
-REFUSED_S = 0.05
-"""How long a refusal stands for calls that need as much, while nothing is freed here."""
+UNKNOWN_S = 0.05
+"""How long nobody asks again where nobody could tell."""
 IDLE_S = 5.0
 """What was not used between two sweeps goes back."""
 
@@ -63,9 +63,10 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 class Purse:
     """What this process has of one source. `waiting` calls are in line for it. Until `asked_until` nothing of it stays
-    idle here, until `refused_until` the refusal stands (both clock.monotonic_s)."""
+    idle here, and in the processes in `heard` until the time beside their slot. The `refusal` was learnt at
+    `refused_at` (all of them clock.monotonic_s)."""
 
-    __slots__ = ("asked_until", "leasing", "line", "piece", "refusal", "refused_until", "source_id", "waiting")
+    __slots__ = ("asked_until", "heard", "leasing", "line", "piece", "refusal", "refused_at", "source_id", "waiting")
 
     def __init__(self, source_id: str) -> None:
         self.source_id = source_id
@@ -74,7 +75,8 @@ class Purse:
         self.waiting = 0
         self.leasing: asyncio.Future[tuple[Leased, ...]] | None = None
         self.refusal: Refusal | None = None
-        self.refused_until = self.asked_until = 0.0
+        self.heard: dict[int, float] = {}
+        self.refused_at = self.asked_until = 0.0
 
     async def __aenter__(self) -> None:
         self.waiting += 1
@@ -91,25 +93,33 @@ class Purse:
     def covers(self, nanos: int, now_s: float) -> bool:
         return self.piece is not None and self.piece.covers(nanos, now_s)
 
-    def remembered(self, nanos: int) -> Refusal | None:
-        """The refusal that a call of so much would get again."""
+    def remembered(self, nanos: int, since_s: float) -> Refusal | None:
+        """The refusal that a call of so much, which waits since then, would get too.
+
+        Only what the store was asked after the call had come is true for it: meanwhile others may have given back.
+        """
         refusal = self.refusal
         if refusal is None or nanos < refusal.needed:
             return None
-        end = None if refusal.leased is None else refusal.leased.period_end
-        if clock.monotonic_s() < self.refused_until and (end is None or clock.now_s() < end):
+        unknown_s = UNKNOWN_S if refusal.leased is None else 0.0
+        if since_s <= self.refused_at + unknown_s:
             return msgspec.structs.replace(refusal, needed=nanos)
-        self.refusal = None
         return None
 
-    def remember(self, refusal: Refusal) -> None:
-        """Until more is free."""
-        self.refusal, self.refused_until = refusal, clock.monotonic_s() + REFUSED_S
+    def remember(self, refusal: Refusal, asked_s: float) -> None:
+        """Until more is free here. The store was asked at `asked_s`."""
+        self.refusal, self.refused_at = refusal, asked_s
         if self.piece is not None:
             self.piece.watched = True
 
+    def nobody_idle(self) -> set[int]:
+        """The slots of those who have nothing idle, as they were asked."""
+        now = clock.monotonic_s()
+        self.heard = {slot: until for slot, until in self.heard.items() if now < until}
+        return set(self.heard)
+
     def is_unused(self) -> bool:
-        until = max(self.asked_until, self.refused_until)
+        until = max(self.asked_until, self.refused_at + UNKNOWN_S, *self.heard.values())
         return self.piece is None and not self.waiting and self.leasing is None and clock.monotonic_s() >= until
 
 
