@@ -21,10 +21,7 @@ def test_the_ledger_has_one_tree() -> None:
 
 def test_amounts_are_whole() -> None:
     amounts = [
-        column
-        for table in metadata.tables.values()
-        for column in table.columns
-        if column.name.endswith("_nanos")
+        column for table in metadata.tables.values() for column in table.columns if column.name.endswith("_nanos")
     ]
     assert len(amounts) >= 9
     assert {column.type.python_type for column in amounts} == {int}
