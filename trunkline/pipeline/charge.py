@@ -476,7 +476,7 @@ class Charge:
             status=status,
             opened_at_ms=self._opened_at_ms,
             settled_at_ms=None if kind == ENTRY_OPENED else int(clock.now_s() * 1000),
-            pots=paying(draws),
+            pots=paying(draws) if draws else None,
             draws=draws,
         )
 
