@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+from collections.abc import Callable
 
 import pytest
 
-from tests.pipeline.scripted import new_call
-from trunkline.errors import ClientGone, Defect, InvalidRequest, TrunklineError, Unavailable
+from tests.pipeline.charged import (
+    AMPLE,
+    SHORT,
+    SHORT_STREAM,
+    Charged,
+    ChargedLedger,
+    ChargedStore,
+    budget,
+    hold_clocks,
+    play,
+    tenancy,
+)
+from tests.pipeline.kept import House, pieces, said
+from tests.pipeline.scripted import Reply, good, new_call, refused, whole
+from tests.pipeline.test_relay import ROLE, TEXT
+from trunkline.errors import ClientGone, Defect, InvalidRequest, StreamCut, TrunklineError, Unavailable
 from trunkline.pipeline.call import Call
 from trunkline.pipeline.ending import Ending
+from trunkline.pipeline.funds import Funds
+from trunkline.pipeline.treasury import BudgetsOptions, LedgerOptions, Treasury
 
 
 class Caller:
@@ -79,3 +98,52 @@ def test_the_end_of_the_process_is_nobodys_error() -> None:
     call, raised = end(KeyboardInterrupt())
     assert isinstance(raised, KeyboardInterrupt)
     assert call.error is None
+
+
+def alive() -> int:
+    """How many calls are in memory."""
+    gc.collect()
+    return sum(type(one) is Call for one in gc.get_objects())
+
+
+ENDS: dict[str, tuple[bytes, Callable[[], Reply]]] = {
+    "whole": (SHORT, whole),
+    "stream": (SHORT_STREAM, good),
+    "refused": (SHORT, lambda: refused(400)),
+    "cut": (SHORT_STREAM, lambda: Reply((0, ROLE + TEXT), (1, StreamCut("gone")))),
+    "over budget": (SHORT.replace(b"10}", b"100000000}"), whole),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_nothing_of_a_call_stays_in_memory(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the collector cannot see (a struct with `gc=False`) must not be part of a circle."""
+    hold_clocks(monkeypatch)
+    body, reply = ENDS[case]
+    before = alive()
+
+    async def scene() -> None:
+        for model in (b"any", b"mute"):
+            charged = Charged(reply(), budgets=[budget(AMPLE)], aliases={"mute": ("one/small",)})
+            await charged.run(body.replace(b'"any"', b'"' + model + b'"'))
+
+    play(scene)
+    assert alive() == before
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_of_a_response_stays_in_memory(stream: bool, fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    hold_clocks(monkeypatch)
+    before = alive()
+
+    async def scene() -> None:
+        reply = refused(400) if fails else pieces("a", "b") if stream else said("hi")
+        house = House(reply)
+        ledger = ChargedLedger(ChargedStore({}), 0, asyncio.get_running_loop())
+        house.pipeline.treasury = Treasury(ledger, Funds(ledger), tenancy(), BudgetsOptions, LedgerOptions)
+        with contextlib.suppress(TrunklineError):
+            await (house.stream() if stream else house.run())
+
+    play(scene)
+    assert alive() == before

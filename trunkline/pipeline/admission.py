@@ -52,7 +52,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         )
 
 
-class Asking(msgspec.Struct, frozen=True, gc=False):
+class Asking(msgspec.Struct, frozen=True):
     """What is asked of whom. `demand` is the same for all candidates. `cap` writes the longest answer into the request,
     where it can be said; `estimated_input` counts its tokens, about."""
 

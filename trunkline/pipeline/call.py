@@ -148,7 +148,7 @@ class LiveSettings(msgspec.Struct, frozen=True, kw_only=True):
         return made
 
 
-class _Sending(msgspec.Struct, frozen=True, gc=False):
+class _Sending(msgspec.Struct, frozen=True):
     """What every attempt of one call needs."""
 
     call: Call

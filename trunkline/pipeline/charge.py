@@ -366,8 +366,12 @@ class Charge:
 
     def close(self, error: TrunklineError | None, status: int) -> None:
         """The call is over. What is not settled yet is, without anybody waiting for it."""
-        if self._ended:
-            return
+        if not self._ended:
+            self._close(error, status)
+        # The stream knows the call, and would keep all of it in memory.
+        self._stream = None
+
+    def _close(self, error: TrunklineError | None, status: int) -> None:
         if not self._sent or not self._is_to_pay(error):
             self.failed(status)
             self._give_up()

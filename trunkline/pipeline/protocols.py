@@ -77,7 +77,7 @@ class Billed(Protocol):
     def __call__(self, body: bytes, usage: Usage, *, replaced: bool) -> bytes: ...
 
 
-class Edits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Edits(msgspec.Struct, frozen=True, kw_only=True):
     """What a passed stream gets of ours: the name to show instead of the provider's, errors, what it costs."""
 
     model: str | None

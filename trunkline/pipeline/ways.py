@@ -98,7 +98,7 @@ class Pen(Protocol):
         ...
 
 
-class Asked(msgspec.Struct, gc=False):
+class Asked(msgspec.Struct):
     """One call's request and what every attempt at it shares. `headers` are the caller's own that belong to his
     protocol, such as its version: they go with his body where that is passed on. `shown_model` is the name that the
     answer is to carry; None: what the provider reports. `may_pass`: a provider of the protocol may get the body as it

@@ -34,7 +34,7 @@ STREAM_HEADERS: Headers = [
 ]
 
 
-class Crossing(msgspec.Struct, frozen=True, gc=False):
+class Crossing(msgspec.Struct, frozen=True):
     """What of a call reaches the provider beside its body. `trace`: the caller's W3C trace headers, the only ones of
     his that cross to every provider. `account_id` goes to the sandbox alone, which counts failures by it.
     `before_sending` as in transport.UpstreamRequest."""
