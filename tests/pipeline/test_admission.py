@@ -263,3 +263,11 @@ def test_an_archived_account_calls_nobody() -> None:
         assert charged.refused(errors.Forbidden).code == "account_archived"
 
     play(scene)
+
+
+def test_a_long_request_is_estimated_by_its_length() -> None:
+    async def scene() -> None:
+        charged = await Charged(answer()).run(SHORT.replace(b"hello", b"long " * 100_000))
+        assert 125_000 < charged.ended.input_tokens < 125_020
+
+    play(scene)

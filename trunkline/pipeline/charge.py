@@ -38,10 +38,13 @@ from trunkline.policy.budgets import paying
 from trunkline.policy.metering import Cost, Demand, Tariff
 from trunkline.ports.keys import KeyRecord
 from trunkline.ports.ledger import Draw, Entry, Fenced, State
+from trunkline.wire.seen import tokens_of
 from trunkline.wire.usage import Usage
 
 MOST_FENCED = 3
 ENDLESS = 1 << 62
+LONG_BYTES = 256 * 1024
+"""Reading a longer request closely would hold up other calls; 20 MB of short messages take a second."""
 NOTHING = Cost(Nanos(0), Nanos(0))
 NO_USAGE = Usage(input_tokens=0, output_tokens=0)
 
@@ -289,8 +292,14 @@ class Charge:
         self.is_estimated = usage is None
         if usage is None:
             seen = self._seen() if seen_tokens is None else seen_tokens
-            usage = Usage(input_tokens=self.bill.estimated_input(), output_tokens=seen)
+            usage = Usage(input_tokens=self._estimated_input(), output_tokens=seen)
         return self._figure(usage)
+
+    def _estimated_input(self) -> int:
+        demand = self.bill.demands[self._deployment.model_id]
+        if demand.text_bytes > LONG_BYTES:
+            return tokens_of(demand.text_bytes) + demand.media_tokens + demand.audio_tokens
+        return self.bill.estimated_input()
 
     def _figure(self, usage: Usage) -> Usage:
         deployment = self._deployment
@@ -384,13 +393,9 @@ class Charge:
         """Whether the caller got something, or went away while a provider was at work for him."""
         if error is None or self.usage is not None or isinstance(error, ClientGone):
             return True
-        return self._opened == self._attempt and self._stream is not None and self._seen() > 0 and self._is_out
-
-    @property
-    def _is_out(self) -> bool:
-        """Something of the answer has gone to the caller. Without a delivery, its bytes go as they come."""
         delivery = self._call.delivery
-        return delivery is None or delivery.event_out
+        is_out = delivery is None or delivery.event_out  # without a delivery its bytes go as they come
+        return self._opened == self._attempt and self._seen() > 0 and is_out
 
     def _price_what_came(self, error: TrunklineError | None) -> None:
         """By what was seen of the answer; where nothing can be seen of it, by the time that it took."""
