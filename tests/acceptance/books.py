@@ -42,8 +42,9 @@ class Books:
         ended = {row["entry_id"] for row in self.entries}
         return [row for row in self.entries if kind_of(row) == OPENED and row["entry_id"] + 1 not in ended]
 
-    def live_holders(self) -> int:
-        return sum(holder["state"] == "live" for holder in self.holders)
+    def alive(self) -> set[int]:
+        """The processes that may lease, by their ids."""
+        return {holder["pid"] for holder in self.holders if holder["state"] == "live"}
 
     def pot(self, source: str) -> Row:
         found = [pot for pot in self.pots if pot["source"] == source]
