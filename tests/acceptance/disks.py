@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tracing
 from tests.acceptance.asking import eventually
 
 SIZE = "24m"
@@ -57,8 +58,8 @@ def full(folder: Path, pids: Sequence[int]) -> Iterator[None]:
 @contextmanager
 def unsynced(folder: Path, pids: Sequence[int]) -> Iterator[None]:
     """What is written stays in memory: the disk says that it has an error."""
-    if shutil.which("strace") is None:
-        pytest.skip("needs strace: apt-get install strace")
+    if (hindrance := tracing.hindrance()) is not None:
+        pytest.skip(hindrance)
     told = folder.parent / "strace.log"
     which = [option for pid in pids for option in ("-p", str(pid))]
     command = ["strace", "-f", *which, "-e", f"trace={SYNCS}", "-e", f"inject={SYNCS}:error=EIO"]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests import tracing
 from tests.storage import payer
 from tests.storage.books import (
     Books,
@@ -145,7 +145,7 @@ async def test_the_log_does_not_grow_for_ever(books: Books) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is missing: apt-get install strace")
+@pytest.mark.skipif(tracing.hindrance() is not None, reason=str(tracing.hindrance()))
 async def test_an_fsync_that_fails_loses_nothing_that_was_acknowledged(database: Database) -> None:
     path = database.path
     add_budget(path, "bdg_1", 10_000_000_000)
@@ -162,7 +162,7 @@ async def test_an_fsync_that_fails_loses_nothing_that_was_acknowledged(database:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is missing: apt-get install strace")
+@pytest.mark.skipif(tracing.hindrance() is not None, reason=str(tracing.hindrance()))
 async def test_a_process_that_ends_right_after_a_failed_fsync_is_recovered(database: Database) -> None:
     path = database.path
     add_budget(path, "bdg_1", 10_000_000_000)
