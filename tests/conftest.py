@@ -13,8 +13,6 @@ from hypothesis import settings
 
 from tests.thoroughness import examples
 
-ONLY_ROOT = "which root may"
-
 settings.register_profile("untimed", deadline=None, max_examples=examples(100))
 settings.load_profile("untimed")
 
@@ -24,8 +22,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     # A worker of xdist has a reporter of no use; the process that gathers their reports decides.
     if reporter is None or hasattr(session.config, "workerinput") or not os.environ.get("TESTS_MAY_NOT_SKIP"):
         return
-    # What only the machine's owner can allow is no defect of the installation.
-    if skipped := sum(ONLY_ROOT not in str(one.longrepr) for one in reporter.stats.get("skipped", [])):
+    if skipped := len(reporter.stats.get("skipped", [])):
         reporter.write_line("")
         reporter.write_line(f"TESTS_MAY_NOT_SKIP is set, and {skipped} did", red=True)
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED

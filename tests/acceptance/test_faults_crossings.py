@@ -388,7 +388,7 @@ def test_a_long_conversation_holds_nobody_up(fleet: Fleet) -> None:
                 assert fleet.ask("messages", upstream, "good", messages=small).status == 200
         longest.append(max(waits))
     # Twice what is promised, and more: the tests share their machine. On the loop it was over a second.
-    assert min(longest) < 0.9, longest
+    assert min(longest) < 0.6, longest
 
 
 @contextmanager
